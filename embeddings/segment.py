@@ -1,0 +1,180 @@
+"""One immutable block of the index: postings and vectors of some items; hides its files."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embeddings.encoder import Encoder, Vectors
+from embeddings.errors import IndexUnavailable
+from embeddings.lexical import Flags, Postings
+from embeddings.tokenizer import normalise, pairs, words
+from embeddings.vectors import FaissIndex, VectorIndex
+
+# The two kinds of token, with the share of each in the lexical score (docs/adr/0004).
+KINDS: tuple[tuple[Callable[[str], list[str]], float], ...] = ((words, 0.5), (pairs, 0.5))
+
+
+@dataclass(frozen=True)
+class Item:
+    """One text to be found.
+
+    Attributes:
+        key: the caller's opaque name of it; unique.
+        text: what is searched.
+        title: name of the whole it belongs to; searched with it, counted once for the whole.
+        group: the whole it belongs to; groups are added and removed whole.
+    """
+
+    key: str
+    text: str
+    title: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Items (positions 0 … n-1) and the groups they belong to (0 … g-1).
+
+    Attributes:
+        group_of: group of each item, shape (n,).
+        passages: postings over items, one a kind of token (`KINDS`).
+        documents: postings over groups, one a kind of token.
+        vectors: unit rows in half precision, shape (n, d).
+    """
+
+    keys: tuple[str, ...]
+    groups: tuple[str, ...]
+    group_of: npt.NDArray[np.int32]
+    passages: tuple[Postings, ...]
+    documents: tuple[Postings, ...]
+    vectors: npt.NDArray[np.float16]
+    nearest: VectorIndex
+
+    @classmethod
+    def build(cls, items: Sequence[Item], encoder: Encoder) -> "Segment":
+        """Tokenise, invert and embed items.
+
+        Raises:
+            EncoderUnavailable: the model failed.
+        """
+        groups: dict[str, int] = {}
+        group_of = np.array(
+            [groups.setdefault(item.group, len(groups)) for item in items], dtype=np.int32
+        )
+        titles = {item.title: normalise(item.title) for item in items}
+        texts = [normalise(item.text) for item in items]
+        passages, documents = [], []
+        for tokenise, _ in KINDS:
+            of_title = {title: tokenise(folded) for title, folded in titles.items()}
+            of_group: list[list[str]] = [[] for _ in groups]
+            of_item = []
+            for item, text, group in zip(items, texts, group_of, strict=True):
+                own, title = tokenise(text), of_title[item.title]
+                of_item.append(title + own)
+                of_group[group].extend(own if of_group[group] else title + own)
+            passages.append(Postings.build(of_item))
+            documents.append(Postings.build(of_group))
+        vectors = encoder.encode([f"{item.title} {item.text}" for item in items])
+        return cls(
+            tuple(item.key for item in items),
+            tuple(groups),
+            group_of,
+            tuple(passages),
+            tuple(documents),
+            vectors.astype(np.float16),
+            FaissIndex(vectors),
+        )
+
+    @classmethod
+    def merge(cls, parts: Sequence["Segment"], dead: Sequence[frozenset[str]]) -> "Segment":
+        """Concatenate segments without the groups that died in each."""
+        keep_groups = [part.alive_groups(gone) for part, gone in zip(parts, dead, strict=True)]
+        keep = [kept[part.group_of] for part, kept in zip(parts, keep_groups, strict=True)]
+        keys: list[str] = []
+        groups: list[str] = []
+        group_of = []
+        for part, kept, kept_groups in zip(parts, keep, keep_groups, strict=True):
+            moved = np.cumsum(kept_groups) - 1 + len(groups)
+            group_of.append(moved[part.group_of[kept]])
+            keys.extend(part.keys[at] for at in np.flatnonzero(kept))
+            groups.extend(part.groups[at] for at in np.flatnonzero(kept_groups))
+        vectors = np.concatenate(
+            [part.vectors[kept] for part, kept in zip(parts, keep, strict=True)]
+        )
+        kinds = range(len(KINDS))
+        return cls(
+            tuple(keys),
+            tuple(groups),
+            np.concatenate(group_of).astype(np.int32),
+            tuple(Postings.merge([part.passages[kind] for part in parts], keep) for kind in kinds),
+            tuple(
+                Postings.merge([part.documents[kind] for part in parts], keep_groups)
+                for kind in kinds
+            ),
+            vectors,
+            FaissIndex(vectors.astype(np.float32)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def alive_groups(self, dead: frozenset[str]) -> Flags:
+        """Flag of each group: not among the dead."""
+        return np.array([group not in dead for group in self.groups], dtype=np.bool_)
+
+    def cosines(self, query: Vectors, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Inner products of the query's unit vector with the given items."""
+        return np.asarray(self.vectors[positions].astype(np.float32) @ query, dtype=np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write everything into a new folder and force it to disk."""
+        folder.mkdir(parents=True)
+        arrays: dict[str, Any] = {"group_of": self.group_of, "vectors": self.vectors}
+        for name, of_kinds in (("passages", self.passages), ("documents", self.documents)):
+            for kind, postings in enumerate(of_kinds):
+                for field in fields(postings):
+                    arrays[f"{name}.{kind}.{field.name}"] = getattr(postings, field.name)
+        for name, values in arrays.items():
+            with (folder / f"{name}.npy").open("wb") as file:
+                np.save(file, values)
+                os.fsync(file.fileno())
+        with (folder / "names.json").open("w", encoding="utf-8") as file:
+            json.dump({"keys": self.keys, "groups": self.groups}, file, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+
+    @classmethod
+    def load(cls, folder: Path) -> "Segment":
+        """Read what `save` wrote.
+
+        Raises:
+            IndexUnavailable: a part is missing or damaged.
+        """
+        try:
+            names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
+            group_of = np.load(folder / "group_of.npy")
+            vectors = np.load(folder / "vectors.npy")
+            passages, documents = (
+                tuple(_load_postings(folder, f"{name}.{kind}") for kind in range(len(KINDS)))
+                for name in ("passages", "documents")
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise IndexUnavailable(f"索引片段 {folder.name} 不完整：{error}") from error
+        keys, groups = tuple(names["keys"]), tuple(names["groups"])
+        sizes = {len(keys), len(group_of), len(vectors), *(len(part) for part in passages)}
+        if len(sizes) != 1 or {len(groups)} != {len(part) for part in documents}:
+            raise IndexUnavailable(f"索引片段 {folder.name} 的各部分长度不一致")
+        nearest = FaissIndex(vectors.astype(np.float32))
+        return cls(keys, groups, group_of, passages, documents, vectors, nearest)
+
+
+def _load_postings(folder: Path, name: str) -> Postings:
+    return Postings(
+        **{field.name: np.load(folder / f"{name}.{field.name}.npy") for field in fields(Postings)}
+    )

@@ -1,0 +1,1 @@
+"""The knowledge base: policies and reviewed answers, read, versioned, published and found."""

@@ -1,0 +1,351 @@
+"""Policy documents: import, publish, repeal, withdraw; hides identity, revisions and their periods.
+
+Two files are revisions of one document when they come from the same address, else when they bear
+the same document number, else when they are regulations of the same title for the same region.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import islice, pairwise
+from pathlib import Path, PurePath
+
+from sqlalchemy import ColumnElement, Select, insert, select
+from sqlalchemy.orm import Session
+
+from kb.db import Database
+from kb.departments import department_named
+from kb.errors import DocumentRefused, DocumentUnreadable, KnowledgeError, NotFound
+from kb.journal import audit, changed, revision_group
+from kb.metadata import Metadata, extract, normalise_document_number
+from kb.models import Clause, Document, Repeal, Revision, Status
+from kb.parsing import ParsedDocument, parse
+from kb.readers import read
+from kb.regions import Regions
+
+# Files of one transaction: few enough to lose little, many enough to be quick.
+BATCH = 50
+# Titles that end so name one regulation for a place, whatever number each version bears.
+_REGULATION = re.compile(r"(法|法典|条例|办法|规定|规则|细则|章程|解释)([（(](试行|暂行)[）)])?$")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file to import and what its bearer knows about it; empty values are read from the file."""
+
+    data: bytes
+    filename: str
+    title: str = ""
+    region: str = ""
+    department: str = ""
+    topic: str = ""
+    source_url: str = ""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of one file: `imported`, `revised`, `unchanged` or `failed` (with a reason)."""
+
+    filename: str
+    outcome: str
+    document_id: int | None = None
+    title: str = ""
+    clauses: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A file after reading: everything that can fail without the database has succeeded."""
+
+    upload: Upload
+    sha256: str
+    metadata: Metadata
+    parsed: ParsedDocument
+    region_code: str | None
+
+
+class Documents:
+    """Every write to documents.
+
+    Args:
+        uploads: folder that keeps the original files; None keeps none.
+        today: the current day in China.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        uploads: Path | None,
+        regions: Regions,
+        today: Callable[[], date],
+    ) -> None:
+        self._db = db
+        self._uploads = uploads
+        self._regions = regions
+        self._today = today
+
+    def add(self, files: Iterable[Upload], *, actor: str, publish: bool) -> Iterator[Imported]:
+        """Import files one by one; a bad file is reported and stops no other.
+
+        Outcomes are yielded only after their transaction has committed.
+        """
+        remaining = iter(files)
+        while batch := list(islice(remaining, BATCH)):
+            readings = [self._read(upload) for upload in batch]
+            with self._db.transaction() as session:
+                outcomes = [
+                    reading
+                    if isinstance(reading, Imported)
+                    else self._store(session, reading, actor=actor, publish=publish)
+                    for reading in readings
+                ]
+            yield from outcomes
+
+    def publish(self, document_id: int, *, actor: str) -> None:
+        """Publish the newest revision of a document.
+
+        Raises:
+            NotFound: no such document.
+        """
+        with self._db.transaction() as session:
+            document = _get(session, document_id)
+            self._publish(session, document, document.revisions[-1], actor=actor)
+
+    def withdraw(self, document_id: int, *, actor: str, reason: str) -> None:
+        """Take a document out of every answer; it stays in the base.
+
+        Raises:
+            NotFound: no such document.
+        """
+        with self._db.transaction() as session:
+            document = _get(session, document_id)
+            document.status = Status.WITHDRAWN
+            document.updated_at = datetime.now(UTC)
+            subject = f"document:{document_id}"
+            audit(session, actor=actor, action="withdraw", subject=subject, reason=reason)
+            changed(self._db, session, *(revision_group(each.id) for each in document.revisions))
+
+    def repeal(
+        self, document_id: int, *, on: date, actor: str, successor_id: int | None = None
+    ) -> None:
+        """Record that a document is no longer in force from a day on; again is no error.
+
+        Raises:
+            NotFound: no such document, or no such successor.
+        """
+        with self._db.transaction() as session:
+            document = _get(session, document_id)
+            if successor_id is not None:
+                _get(session, successor_id)
+            _repeal(session, document, on, successor_id, actor)
+
+    def _read(self, upload: Upload) -> _Read | Imported:
+        filename = PurePath(upload.filename.replace("\\", "/")).name
+        try:
+            blocks = read(upload.data, upload.filename)
+            metadata = extract(blocks, filename)
+            if metadata.secrecy:
+                raise DocumentRefused(f"文件标有“{metadata.secrecy}”密级，不得进入知识库")
+            parsed = parse(blocks)
+            if not parsed.clauses:
+                raise DocumentUnreadable("文件里没有读到正文")
+            region_code = self._regions.resolve(upload.region)
+        except KnowledgeError as error:
+            return Imported(upload.filename, "failed", reason=str(error))
+        sha256 = hashlib.sha256(upload.data)
+        if upload.source_url:
+            # The same text at two addresses is two documents.
+            sha256.update(upload.source_url.encode())
+        return _Read(upload, sha256.hexdigest(), metadata, parsed, region_code)
+
+    def _store(self, session: Session, reading: _Read, *, actor: str, publish: bool) -> Imported:
+        upload = reading.upload
+        known = session.scalar(select(Revision).where(Revision.sha256 == reading.sha256))
+        if known is not None:
+            if publish and known.published_at is None:
+                self._publish(session, known.document, known, actor=actor)
+            title = known.document.title
+            return Imported(upload.filename, "unchanged", known.document_id, title)
+        self._keep(reading)
+        document = self._same_document(session, reading)
+        outcome = "revised" if document else "imported"
+        if document is None:
+            document = self._new_document(session, reading)
+        revision = _add_revision(session, document, reading)
+        subject = f"document:{document.id}"
+        filename = revision.filename
+        audit(session, actor=actor, action=outcome, subject=subject, filename=filename)
+        if publish:
+            self._publish(session, document, revision, actor=actor)
+        count = len(reading.parsed.clauses)
+        return Imported(upload.filename, outcome, document.id, document.title, count)
+
+    def _same_document(self, session: Session, reading: _Read) -> Document | None:
+        upload, metadata = reading.upload, reading.metadata
+        title = upload.title or metadata.title
+        where: list[ColumnElement[bool]]
+        if upload.source_url:
+            where = [Document.source_url == upload.source_url]
+        elif metadata.document_number and not _REGULATION.search(title):
+            where = [Document.document_number == metadata.document_number]
+        elif _REGULATION.search(title):
+            where = [Document.title == title, Document.region_code == reading.region_code]
+        else:
+            return None
+        return session.scalar(select(Document).where(*where).order_by(Document.id).limit(1))
+
+    def _new_document(self, session: Session, reading: _Read) -> Document:
+        upload, metadata = reading.upload, reading.metadata
+        now = datetime.now(UTC)
+        document = Document(
+            title=(upload.title or metadata.title)[:512],
+            document_number=metadata.document_number,
+            issuer=metadata.issuer,
+            index_number=metadata.index_number,
+            topic=upload.topic,
+            source_url=upload.source_url,
+            region_code=reading.region_code,
+            department=department_named(session, upload.department) if upload.department else None,
+            created_at=now,
+            updated_at=now,
+        )
+        session.add(document)
+        session.flush()
+        return document
+
+    def _keep(self, reading: _Read) -> None:
+        """Store the original under its hash, before the row that names it."""
+        if self._uploads is None:
+            return
+        suffix = PurePath(reading.upload.filename).suffix.lower()[:8]
+        folder = self._uploads / reading.sha256[:2]
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = folder / f".{reading.sha256}.new"
+        with fresh.open("wb") as file:
+            file.write(reading.upload.data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, folder / f"{reading.sha256}{suffix}")
+
+    def _publish(
+        self, session: Session, document: Document, revision: Revision, *, actor: str
+    ) -> None:
+        now = datetime.now(UTC)
+        revision.published_at = now
+        document.status = Status.PUBLISHED
+        document.published_on = document.published_on or self._today()
+        document.updated_at = now
+        session.flush()
+        session.refresh(document, ["revisions"])
+        _order_periods(document)
+        self._apply_repeals(session, document, revision, actor)
+        subject = f"document:{document.id}"
+        audit(session, actor=actor, action="publish", subject=subject, revision=revision.number)
+        changed(self._db, session, revision_group(revision.id))
+
+    def _apply_repeals(
+        self, session: Session, document: Document, revision: Revision, actor: str
+    ) -> None:
+        """Repeal what this revision names, and this document where one in the base named it."""
+        day = revision.effective_on or revision.issued_on or self._today()
+        targets = session.scalars(select(Repeal.target).where(Repeal.revision_id == revision.id))
+        for older in session.scalars(_named(list(targets), document.id)):
+            if _start(older.revisions[-1]) < day:
+                _repeal(session, older, day, document.id, actor)
+        names = [name for name in (document.title, document.document_number) if name]
+        newer = select(Revision).join(Repeal).where(Repeal.target.in_(names))
+        newer = newer.where(Revision.document_id != document.id, Revision.published_at.is_not(None))
+        for other in session.scalars(newer):
+            repealed_on = other.effective_on or other.issued_on or self._today()
+            if _start(revision) < repealed_on:
+                _repeal(session, document, repealed_on, other.document_id, actor)
+
+
+def _get(session: Session, document_id: int) -> Document:
+    document = session.get(Document, document_id)
+    if document is None:
+        raise NotFound(f"没有编号为 {document_id} 的文件")
+    return document
+
+
+def _named(targets: Sequence[str], except_id: int) -> Select[Document]:
+    return select(Document).where(
+        Document.title.in_(targets) | Document.document_number.in_(targets),
+        Document.id != except_id,
+    )
+
+
+def _add_revision(session: Session, document: Document, reading: _Read) -> Revision:
+    metadata = reading.metadata
+    revision = Revision(
+        document_id=document.id,
+        number=len(document.revisions) + 1,
+        sha256=reading.sha256,
+        filename=PurePath(reading.upload.filename.replace("\\", "/")).name[-255:],
+        document_number=metadata.document_number,
+        issued_on=metadata.issued_on,
+        effective_on=metadata.effective_on,
+        expires_on=metadata.expires_on,
+        created_at=datetime.now(UTC),
+    )
+    session.add(revision)
+    session.flush()
+    session.execute(
+        insert(Clause),
+        [
+            {
+                "revision_id": revision.id,
+                "ordinal": ordinal,
+                "kind": clause.kind,
+                "locator": str(clause.locator)[:255],
+                "headings": list(clause.headings),
+                "text": clause.text,
+                "responsible": list(clause.responsible),
+            }
+            for ordinal, clause in enumerate(reading.parsed.clauses)
+        ],
+    )
+    for target in metadata.repeals:
+        name = normalise_document_number(target) or target.strip("《》 ")
+        session.add(Repeal(revision_id=revision.id, target=name[:512]))
+    return revision
+
+
+def _start(revision: Revision) -> date:
+    return revision.effective_on or revision.issued_on or date.min
+
+
+def _order_periods(document: Document) -> None:
+    """Let each published revision end where the next one begins, in order of their first days."""
+    published = [each for each in document.revisions if each.published_at]
+    published.sort(key=lambda each: (_start(each), each.number))
+    for older, newer in pairwise(published):
+        # Undated revisions follow each other by number, and the newest one counts at once.
+        older.superseded_on = _start(newer)
+    latest = published[-1]
+    latest.superseded_on = None
+    document.document_number = latest.document_number or document.document_number
+
+
+def _repeal(
+    session: Session, document: Document, on: date, successor_id: int | None, actor: str
+) -> None:
+    if (document.repealed_on, document.successor_id) == (on, successor_id):
+        return
+    document.repealed_on = on
+    document.successor_id = successor_id
+    document.updated_at = datetime.now(UTC)
+    subject = f"document:{document.id}"
+    audit(
+        session,
+        actor=actor,
+        action="repeal",
+        subject=subject,
+        on=on.isoformat(),
+        successor=successor_id,
+    )

@@ -1,0 +1,456 @@
+"""Blocks of a document → its clauses, the units that a citizen is quoted.
+
+Hides the grammars of laws (编章节条款项目) and of circulars (一、（一）1.（1）①), and how long units
+are divided without losing or repeating a character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kb.blocks import Block
+from kb.locator import LEVELS, Locator, Step
+from kb.marks import Layout, Mark, between, chain, lay_out, scan
+from kb.numerals import CHINESE, chinese
+from kb.outline import Cut, outline
+
+UNIT = 500  # characters from which on a numbered unit is divided
+_PARAGRAPH = 900  # characters from which on a single paragraph is cut at the ends of sentences
+_SMALL = 40  # sub-units mostly shorter than this are a list and stay together
+_TITLE = 60
+_FRONT = 4000  # a longer preface is text to be found
+_ITEM_LEVELS = LEVELS[LEVELS.index("first") :]
+
+_SENTENCE = re.compile(r"[^。！？；!?;]*[。！？；!?;]+[”’）)】]*|[^。！？；!?;]+$")
+_ARTICLE = re.compile(rf"\s*第\s?(?:[{CHINESE}]+|\d+)\s?条")
+_DUTY = re.compile(
+    r"[（(【\[]\s*(?=(?:责任|牵头|配合|负责|主办|协办|承办|实施|参加|参与|落实|主管)"
+    r"(?:单位|部门|处室|科室)\s*[：:])"
+)
+_DUTY_LABEL = re.compile(
+    r"(?:责任|牵头|配合|负责|主办|协办|承办|实施|参加|参与|落实|主管)(?:单位|部门|处室|科室)\s*[：:]"
+)
+_OTHER_LABEL = re.compile(r"(?:完成|办理|责任)(?:时限|时间|期限|领导|人)\s*[：:]")
+_AND_OTHERS = re.compile(r"等(?:有关|相关)?(?:单位|部门)?$")
+_DUTY_LIMIT = 1500
+_POINT = re.compile(r"(?:^|(?<=[。；：，;:,\n]))\s*([一二三四五六七八九十]{1,2})(是|要)(?!否)")
+
+
+@dataclass(frozen=True)
+class ParsedClause:
+    """One unit of a document.
+
+    ``kind`` is ``front`` (title, record of adoption, table of contents, preamble, addressees),
+    ``article``, ``item`` (a numbered unit of a circular, a question with its answer), ``text``
+    (unnumbered), ``annex`` (unnumbered text of an annex) or ``closing`` (signature, date, notes).
+    ``headings`` are the enclosing headings as printed, outermost first. ``text`` is verbatim with
+    its own number, one paragraph a line. ``responsible`` names the departments that a bracket in
+    the text makes responsible, in order, each once.
+    """
+
+    kind: str
+    locator: Locator
+    headings: tuple[str, ...]
+    text: str
+    responsible: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ParsedDocument:
+    """All clauses, and every heading once; together they hold each character of the blocks."""
+
+    clauses: tuple[ParsedClause, ...]
+    headings: tuple[str, ...]
+
+
+def parse(blocks: Sequence[Block]) -> ParsedDocument:
+    """Divide a document into clauses. Never raises; linear in the length of the text."""
+    layout = lay_out(blocks)
+    if not layout.text.strip():
+        return ParsedDocument((), ())
+    cuts, marks = outline(layout)
+    return _Assembly(layout, marks).document(cuts)
+
+
+def responsible_units(text: str) -> tuple[str, ...]:
+    """Return the departments named in brackets such as （责任单位：甲局、乙局；配合单位：丙局）."""
+    found: dict[str, None] = {}
+    for match in _DUTY.finditer(text):
+        end = _closing_bracket(text, match.end())
+        if end < 0:
+            break
+        label = False
+        for piece in _split_outside_brackets(text[match.end() : end]):
+            if _DUTY_LABEL.match(piece):
+                label, piece = True, _DUTY_LABEL.sub("", piece, count=1)
+            elif _OTHER_LABEL.match(piece):
+                label = False
+            name = _AND_OTHERS.sub("", piece.strip(" \n　。."))
+            if label and name:
+                found[name] = None
+    return tuple(found)
+
+
+def _closing_bracket(text: str, start: int) -> int:
+    depth = 1
+    for offset in range(start, min(len(text), start + _DUTY_LIMIT)):
+        depth += (text[offset] in "（([【") - (text[offset] in "）)]】")
+        if depth == 0:
+            return offset
+    return -1
+
+
+def _split_outside_brackets(text: str) -> Iterator[str]:
+    depth, begin = 0, 0
+    for offset, char in enumerate(text):
+        depth += (char in "（(") - (char in "）)")
+        if depth == 0 and char in "、，,；;\n":
+            yield text[begin:offset].strip()
+            begin = offset + 1
+    yield text[begin:].strip()
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A heading that encloses what follows."""
+
+    title: str
+    step: Step | None
+    depth: int
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a unit stands: the path and the headings above it."""
+
+    path: tuple[Step, ...]
+    headings: tuple[str, ...]
+
+    def below(self, step: Step, title: str = "") -> _Place:
+        return _Place((*self.path, step), (*self.headings, title) if title else self.headings)
+
+
+class _Assembly:
+    """Walks the cuts once and collects clauses and headings."""
+
+    def __init__(self, layout: Layout, marks: Sequence[Mark]) -> None:
+        self.layout = layout
+        self.marks = marks
+        self.clauses: list[ParsedClause] = []
+        self.headings: list[str] = []
+        self.stack: list[_Open] = []
+        self.units = False
+        self.fresh = False  # whether a heading was opened since the last unit
+
+    def document(self, cuts: Sequence[Cut]) -> ParsedDocument:
+        for index, cut in enumerate(cuts):
+            end = cuts[index + 1].start if index + 1 < len(cuts) else len(self.layout.text)
+            self._piece(cut, end, last=index + 1 == len(cuts))
+        return ParsedDocument(tuple(self.clauses), tuple(self.headings))
+
+    def _piece(self, cut: Cut, end: int, *, last: bool) -> None:
+        if cut.kind == "article":
+            if cut.anew and self.units:
+                self._leave_document()
+            self.units, self.fresh = True, False
+            self._article(cut, end)
+        elif cut.kind in ("item", "question"):
+            if cut.anew and self.units:
+                self._leave_document()
+            self.units, self.fresh = True, False
+            self._leave(LEVELS.index("first"), 0)
+            place = self._place()
+            self._unit(cut.start, end, place, cut.step or Step("first", ""))
+        elif cut.kind == "closing":
+            self._emit("closing", cut.start, end, _Place((), ()))
+        elif cut.kind == "front":
+            self._front(cut.start, end, alone=last)
+        else:
+            self._opening(cut, end)
+
+    def _opening(self, cut: Cut, end: int) -> None:
+        """A heading, an annex or an attached document, with the text before its first unit."""
+        if cut.kind == "attached":
+            self.stack = [entry for entry in self.stack if self._is_annex(entry)]
+            if not self.units:
+                self._front(cut.start, end, alone=not self._has_more(end))
+                return
+        elif cut.kind == "annex":
+            self.stack = []
+            self.units = True
+        else:
+            rank = LEVELS.index(cut.step.level) if cut.step else -1
+            self._leave(rank, cut.depth)
+            self.units = self.units or cut.step is not None
+        title = _one_line(self.layout.text[cut.start : cut.body])
+        if title:
+            self.headings.append(title)
+            self.stack.append(_Open(title, cut.step, cut.depth))
+            self.fresh = True
+        kind = "annex" if any(self._is_annex(entry) for entry in self.stack) else "text"
+        self._region(kind, cut.body, end, self._place())
+
+    def _has_more(self, end: int) -> bool:
+        return end < len(self.layout.text)
+
+    @staticmethod
+    def _is_annex(entry: _Open) -> bool:
+        return entry.step is not None and entry.step.level == "annex"
+
+    def _leave_document(self) -> None:
+        """A numbering starts again: headings of the document before no longer enclose."""
+        if not self.fresh:
+            self.stack = [e for e in self.stack if e.step is None or self._is_annex(e)]
+
+    def _leave(self, rank: int, depth: int) -> None:
+        """Close the headings that a heading of this rank and block depth does not stand under."""
+        while self.stack:
+            top = self.stack[-1]
+            inner = LEVELS.index(top.step.level) if top.step else -1
+            if rank >= 0 and inner >= 0:
+                closes = inner >= rank
+            elif depth and top.depth:
+                closes = top.depth >= depth
+            else:
+                closes = rank < 0 and inner > 0
+            if not closes:
+                return
+            self.stack.pop()
+
+    def _place(self) -> _Place:
+        path = tuple(entry.step for entry in self.stack if entry.step is not None)
+        return _Place(path, tuple(entry.title for entry in self.stack))
+
+    def _article(self, cut: Cut, end: int) -> None:
+        place = self._place().below(cut.step or Step("article", ""))
+        rows = self._table_start(cut.start, end)
+        if rows >= 0 and end - rows > UNIT:
+            self._emit("article", cut.start, rows, place)
+            self._passages("text", rows, end, place)
+        else:
+            self._emit("article", cut.start, end, place)
+
+    def _table_start(self, start: int, end: int) -> int:
+        for line in self._lines(start, end):
+            if self.layout.sources[line].kind == "table" and self.layout.starts[line] > start:
+                return self.layout.starts[line]
+        return -1
+
+    def _front(self, start: int, end: int, *, alone: bool) -> None:
+        """The text before the first unit; in a document without units only its title lines."""
+        if not alone and end - start <= _FRONT:
+            self._passages("front", start, end, _Place((), ()))
+            return
+        split = start
+        for line in self._lines(start, end)[:8]:
+            text = self.layout.line(line).rstrip()
+            if len(text) > _TITLE or text[-1:] in "。；":
+                break
+            split = min(end, self.layout.line_end(line))
+        self._emit("front", start, split, _Place((), ()))
+        self._region("text", split, end, _Place((), ()))
+
+    def _region(self, kind: str, start: int, end: int, place: _Place) -> None:
+        """Text below a heading: its numbered units, or passages where it has none."""
+        children = self._children(start, end, _ITEM_LEVELS)
+        if not children:
+            self._passages(kind, start, end, place)
+            return
+        self.units = True
+        self._passages(kind, start, children[0].start, place)
+        self._each(children, end, place)
+
+    def _each(self, children: Sequence[Mark], end: int, place: _Place) -> None:
+        bounds = [mark.start for mark in children[1:]] + [end]
+        begin = children[0].start
+        grouped = _is_list(children, end)
+        levels = {step.level for step in place.path}
+        kind = "item" if levels & {*_ITEM_LEVELS} else "annex" if "annex" in levels else "text"
+        for mark, bound in zip(children, bounds, strict=True):
+            if not grouped:
+                self._unit(mark.start, bound, place, Step(mark.level, mark.label))
+            elif bound - begin > UNIT:
+                if mark.start > begin:
+                    self._emit(kind, begin, mark.start, place)
+                    begin = mark.start
+                if bound - begin > UNIT:
+                    self._unit(begin, bound, place, Step(mark.level, mark.label))
+                    begin = bound
+        if grouped:
+            self._emit(kind, begin, end, place)
+
+    def _unit(self, start: int, end: int, place: _Place, step: Step) -> None:
+        """One numbered unit: whole while short, else its title, lead-in and sub-units."""
+        length = end - start
+        below = _ITEM_LEVELS
+        if step.level in _ITEM_LEVELS:
+            below = tuple(level for level in _ITEM_LEVELS if level != step.level)
+        used = {passed.level for passed in place.path}
+        below = tuple(level for level in below if level not in used)
+        label_end = min(end, start + 1)
+        children = self._children(label_end, end, below) if step.level != "question" else []
+        title = self._title(start, children[0].start if children else end, divided=bool(children))
+        if length <= UNIT or (not children and length <= _PARAGRAPH):
+            self._emit("item", start, end, place.below(step))
+            return
+        if title > start:
+            self.headings.append(_one_line(self.layout.text[start:title]))
+            inner = place.below(step, self.headings[-1])
+        else:
+            title, inner = start, place.below(step)
+        if not children:
+            self._passages("item", title, end, inner)
+            return
+        self._passages("item", title, children[0].start, inner)
+        self._each(children, end, inner)
+
+    def _title(self, start: int, limit: int, *, divided: bool) -> int:
+        """Return the end of the unit's title; ``start`` where it begins with a sentence."""
+        line = self.layout.line_at(start)
+        end = min(limit, self.layout.line_end(line))
+        text = self.layout.view[start:end].strip()
+        if not divided and end == limit:
+            return start
+        if len(text) > _TITLE or re.search("[。；：！？]", text[:-1]) or text[-1:] in "：；，":
+            return start
+        if text.endswith("。") and len(text) > _TITLE // 2:
+            return start
+        return end
+
+    def _children(self, start: int, end: int, levels: Sequence[str]) -> list[Mark]:
+        """Return the outermost numbering inside the span, all its restarts included."""
+        best: list[Mark] = []
+        marks = between(self.marks, start, end)
+        for level in levels:
+            runs = chain([mark for mark in marks if mark.level == level])
+            found = [mark for run in runs for mark in run]
+            if len(found) < 2:
+                continue
+            if level == "first":
+                return found
+            if not best or found[0].start < best[0].start:
+                best = found
+        return best
+
+    def _lines(self, start: int, end: int) -> range:
+        if start >= end:
+            return range(0)
+        return range(self.layout.line_at(start), self.layout.line_at(end - 1) + 1)
+
+    def _passages(self, kind: str, start: int, end: int, place: _Place) -> None:
+        """Divide unnumbered text at paragraphs, table rows kept together, within the size limit."""
+        begin, size, table = start, 0, False
+        for line in self._lines(start, end):
+            left = max(start, self.layout.starts[line])
+            right = min(end, self.layout.line_end(line))
+            row = self.layout.sources[line].kind == "table"
+            if left > begin and (size + right - left > UNIT or row != table):
+                self._emit(kind, begin, left, place)
+                begin, size = left, 0
+            size, table = size + right - left, row
+            if right - left > _PARAGRAPH:
+                for piece in _sentences(self.layout.text, left, right):
+                    self._emit(kind, begin, piece, place)
+                    begin = piece
+                size = right - begin
+        self._emit(kind, begin, end, place)
+
+    def _emit(self, kind: str, start: int, end: int, place: _Place) -> None:
+        text = self.layout.text[start:end].strip()
+        if text:
+            locator = Locator(place.path)
+            units = () if kind in ("front", "closing") else responsible_units(text)
+            self.clauses.append(ParsedClause(kind, locator, place.headings, text, units))
+
+
+def _is_list(children: Sequence[Mark], end: int) -> bool:
+    """Whether most of the units are too short to be quoted alone, like a list of documents."""
+    bounds = [mark.start for mark in children[1:]] + [end]
+    short = sum(b - m.start < _SMALL for m, b in zip(children, bounds, strict=True))
+    return short * 2 > len(children)
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[int]:
+    """Yield offsets that cut the span into pieces of about UNIT characters, not its own end."""
+    begin = start
+    for match in _SENTENCE.finditer(text, start, end):
+        if match.end() - begin > UNIT and match.start() > begin:
+            yield match.start()
+            begin = match.start()
+        while match.end() - begin > _PARAGRAPH:
+            begin += _PARAGRAPH
+            yield begin
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n")).strip()
+
+
+def subdivide(text: str) -> list[tuple[str, str]]:
+    """Divide a clause's own text for precise citing: ``[(label, text)]``, verbatim and in order.
+
+    In an article every unnumbered paragraph is a 款, （一） a 项 and 1. a 目 (Legislation Law,
+    article 65): ``第二款第（一）项``. The 款 is not named where there is only one. Elsewhere the
+    label is the number as printed (``（二）``, ``1.``, ``一是``), ``第二段`` for the second of
+    several unnumbered paragraphs. The label is empty for text that needs none.
+    """
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines:
+        return []
+    layout = lay_out([Block(line) for line in lines])
+    legal = _ARTICLE.match(layout.view) is not None
+    starts = _points(layout) if legal else {**_inner_points(layout), **_points(layout)}
+    own = {0} if not legal and 0 in starts else set()
+    pieces = _slices(layout, {k: v for k, v in starts.items() if k not in own})
+    return _labelled(pieces, legal=legal)
+
+
+def _points(layout: Layout) -> dict[int, tuple[str, str]]:
+    marks = scan(layout)
+    found: dict[int, tuple[str, str]] = {}
+    for level in _ITEM_LEVELS:
+        for run in chain([mark for mark in marks if mark.level == level]):
+            if len(run) > 1:
+                found |= {mark.start: (level, mark.label) for mark in run}
+    return found
+
+
+def _inner_points(layout: Layout) -> dict[int, tuple[str, str]]:
+    found = list(_POINT.finditer(layout.view))
+    counted = [match for n, match in enumerate(found, 1) if match[1] == chinese(n)]
+    if len(counted) < 2:
+        return {}
+    return {match.start(1): ("point", match[1] + match[2]) for match in counted}
+
+
+def _slices(layout: Layout, starts: dict[int, tuple[str, str]]) -> list[tuple[str, str, str]]:
+    bounds = sorted({0, *starts, *layout.starts})
+    pieces: list[tuple[str, str, str]] = []
+    for start, end in zip(bounds, [*bounds[1:], len(layout.text)], strict=True):
+        level, label = starts.get(start, ("", ""))
+        pieces.append((level, label, layout.text[start:end].strip()))
+    return [piece for piece in pieces if piece[2]]
+
+
+def _labelled(pieces: Sequence[tuple[str, str, str]], *, legal: bool) -> list[tuple[str, str]]:
+    plain = sum(1 for piece in pieces if not piece[0])
+    count, item, found = 0, "", list[tuple[str, str]]()
+    for level, label, text in pieces:
+        if not level:
+            count, item = count + 1, ""
+            name = f"第{chinese(count)}{'款' if legal else '段'}" if plain > 1 else ""
+            found.append((name, text))
+            continue
+        if not legal:
+            found.append((label + {"first": "、", "third": "."}.get(level, ""), text))
+            continue
+        if level == "second" or not item:
+            item = f"第{label}项"
+            name = item
+        else:
+            name = f"{item}第{label}目"
+        prefix = f"第{chinese(count)}款" if plain > 1 and count else ""
+        found.append((prefix + name, text))
+    return found

@@ -1,0 +1,58 @@
+"""Administrative divisions by six-digit code (GB/T 2260); hides how codes nest.
+
+A code's first two digits name the province, four the city, six the county. National policy has
+no region; it is written as an empty path.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kb.errors import NotFound
+
+
+class Regions:
+    """All known divisions.
+
+    Args:
+        names: code → name.
+    """
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = dict(names)
+        self._codes: dict[str, list[str]] = {}
+        for code, name in self._names.items():
+            self._codes.setdefault(name, []).append(code)
+
+    @classmethod
+    def load(cls, path: Path) -> "Regions":
+        """Read `code,name` lines."""
+        lines = path.read_text(encoding="utf-8").splitlines()
+        rows = (line.split(",", 1) for line in lines if line and not line.startswith("#"))
+        return cls({code: name for code, name in rows})
+
+    def resolve(self, text: str) -> str | None:
+        """Return the code for a code or an unambiguous name; None for empty text or 全国.
+
+        Raises:
+            NotFound: unknown, or the name fits several divisions.
+        """
+        text = text.strip()
+        if text in ("", "全国", "国家"):
+            return None
+        if text in self._names:
+            return text
+        codes = self._codes.get(text, [])
+        if len(codes) == 1:
+            return codes[0]
+        if codes:
+            raise NotFound(f"地区“{text}”有多个，请写六位区划代码（如 {codes[0]}）")
+        raise NotFound(f"没有地区“{text}”，请写六位行政区划代码或完整名称")
+
+    def name(self, code: str | None) -> str:
+        """The name of a division; 全国 for None."""
+        return self._names.get(code, code) if code else "全国"
+
+    def path(self, code: str) -> tuple[str, ...]:
+        """The division and what it lies in, nearest first: 370283 → 370283, 370200, 370000."""
+        outer = (code, f"{code[:4]}00", f"{code[:2]}0000")
+        return tuple(dict.fromkeys(each for each in outer if each in self._names))

@@ -1,0 +1,194 @@
+"""Question + scope → passages in force, best first; hides over-fetching, dates and regions.
+
+The index only narrows: every hit is read again from the database, which alone decides whether
+it is published, in force on the day, and meant for the region.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from embeddings import Evidence, Hit, Retriever, confidence
+from kb.db import Database
+from kb.passages import Passage, load_passages
+from kb.regions import Regions
+from kb.validity import Validity
+
+log = logging.getLogger(__name__)
+
+# The first look fetches this many hits for each passage wanted; filters may ask for more.
+OVERFETCH = 4
+DEEPEST = 2000
+# Of two passages that fit alike, the one made for the nearer region wins.
+NEARER = 0.02
+FACETS = ("department", "topic", "region", "kind", "validity", "year", "audience", "tag")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a question may be answered from.
+
+    Attributes:
+        as_of: the day whose law applies.
+        region: code; passages for it, for what it lies in, and national ones qualify.
+        validity: None admits every validity.
+    """
+
+    as_of: date
+    region: str | None = None
+    department: str = ""
+    topic: str = ""
+    kind: str = ""
+    year: int | None = None
+    tag: str = ""
+    audience: str = ""
+    validity: Validity | None = Validity.IN_FORCE
+
+
+@dataclass(frozen=True)
+class Found:
+    """Passages in scope, best first; those that only their validity kept out; and the time."""
+
+    passages: tuple[Passage, ...]
+    rejected: tuple[Passage, ...]
+    milliseconds: float
+
+
+class Search:
+    """Reads the knowledge base through the index."""
+
+    def __init__(self, db: Database, retriever: Retriever, regions: Regions) -> None:
+        self._db = db
+        self._retriever = retriever
+        self._regions = regions
+
+    def passages(
+        self, text: str, scope: Scope, *, limit: int = 10, per_document: int = 3
+    ) -> Found:
+        """Rank what may answer a question.
+
+        Args:
+            limit: how many passages at most.
+            per_document: how many clauses of one document at most.
+        """
+        began = time.perf_counter()
+        path = self._regions.path(scope.region) if scope.region else ()
+        wanted = limit * OVERFETCH
+        while True:
+            hits = self._retriever.search(text, wanted, per_group=per_document)
+            found, rejected = self._read(text, hits, scope, path)
+            if len(found) >= limit or len(hits) < wanted or wanted >= DEEPEST:
+                break
+            wanted = min(wanted * 4, DEEPEST)
+        spent = (time.perf_counter() - began) * 1000
+        return Found(tuple(found[:limit]), tuple(rejected[:limit]), spent)
+
+    def explain(self, text: str, key: str) -> list[tuple[str, float]]:
+        """Why a hit scored as it did: tokens of the question with what each added."""
+        rows = self._retriever.explain(text, key)
+        return [(row.token, row.of_item + row.of_group) for row in rows]
+
+    def _read(
+        self, text: str, hits: Sequence[Hit], scope: Scope, path: Sequence[str]
+    ) -> tuple[list[Passage], list[Passage]]:
+        best: dict[str, Hit] = {}
+        for hit in hits:
+            best.setdefault(hit.key.partition("/")[0], hit)
+        with self._db.reading() as session:
+            loaded = load_passages(session, list(best), scope.as_of)
+        found, rejected = [], []
+        for key, hit in best.items():
+            passage = loaded.get(key)
+            if passage is None or not _matches(passage, scope, self._regions):
+                continue
+            if scope.region and passage.region_code not in (None, *path):
+                continue
+            passage = self._weigh(text, passage, hit, path)
+            if scope.validity is None or passage.validity is scope.validity:
+                found.append(passage)
+            else:
+                rejected.append(passage)
+        return _rank(found), _rank(rejected)
+
+    def _weigh(self, text: str, passage: Passage, hit: Hit, path: Sequence[str]) -> Passage:
+        nearness = 0.0
+        if passage.region_code in path:
+            nearness = NEARER * (len(path) - path.index(passage.region_code))
+        agreement, wording = 0.0, ""
+        if passage.entry is not None:
+            agreement, wording = self._best(text, passage.entry.wordings)
+            against, _ = self._best(text, passage.entry.negatives)
+            if against > agreement:
+                # The author said so: this question is not for this entry.
+                return replace(passage, score=hit.score * 0.3, coverage=0.0)
+        return replace(
+            passage,
+            score=hit.score * (1 + nearness) + agreement,
+            agreement=agreement,
+            coverage=hit.coverage,
+            wording=wording,
+        )
+
+    def _best(self, text: str, wordings: Iterable[str]) -> tuple[float, str]:
+        agreement: Callable[[str, str], float] = self._retriever.agreement
+        return max(((agreement(text, wording), wording) for wording in wordings), default=(0.0, ""))
+
+
+def facets(passages: Iterable[Passage], regions: Regions) -> dict[str, list[tuple[str, int]]]:
+    """Count passages by each dimension, the most frequent first."""
+    counters: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
+    for passage in passages:
+        for name, values in _dimensions(passage, regions).items():
+            counters[name].update(value for value in values if value)
+    return {name: counter.most_common(20) for name, counter in counters.items()}
+
+
+def _dimensions(passage: Passage, regions: Regions) -> Mapping[str, Sequence[str]]:
+    day = passage.effective_on or passage.published_on
+    return {
+        "department": (passage.department,),
+        "topic": (passage.topic,),
+        "region": (regions.name(passage.region_code),),
+        "kind": (passage.kind,),
+        "validity": (passage.validity.value,),
+        "year": (str(day.year) if day else "",),
+        "audience": tuple(passage.audience.split(",")),
+        "tag": passage.tags,
+    }
+
+
+def _matches(passage: Passage, scope: Scope, regions: Regions) -> bool:
+    """Whether a passage agrees with every filter of a scope but region and validity."""
+    asked = {
+        "department": scope.department,
+        "topic": scope.topic,
+        "kind": scope.kind,
+        "year": str(scope.year) if scope.year else "",
+        "tag": scope.tag,
+        "audience": scope.audience,
+    }
+    if not any(asked.values()):
+        return True
+    held = _dimensions(passage, regions)
+    return all(value in held[name] for name, value in asked.items() if value)
+
+
+def _rank(passages: list[Passage]) -> list[Passage]:
+    """Order by score and say how sure each one is, given its best rival of the same kind."""
+    ranked = sorted(passages, key=lambda passage: -passage.score)
+    leaders: dict[str, list[float]] = {}
+    for passage in ranked:
+        leaders.setdefault(passage.kind, []).append(passage.score)
+    return [
+        replace(passage, confidence=_confidence(passage, leaders[passage.kind]))
+        for passage in ranked
+    ]
+
+
+def _confidence(passage: Passage, scores: Sequence[float]) -> float:
+    rival = scores[0] if passage.score < scores[0] else scores[1] if len(scores) > 1 else 0.0
+    evidence = Evidence(passage.agreement, passage.coverage, passage.score - rival)
+    return confidence(passage.kind, evidence)

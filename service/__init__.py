@@ -1,0 +1,1 @@
+"""Answers, people and channels, on top of the knowledge base."""
