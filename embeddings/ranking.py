@@ -179,6 +179,16 @@ class Snapshot:
             )
         return sorted(rows, key=lambda row: -(row.of_item + row.of_group))
 
+    def covered(self, question: str, text: str) -> float:
+        """Share of a question's matter, idf-weighted, whose tokens occur in a text, 0 to 1."""
+        theirs = {(term.kind, term.key) for term in query_terms(text)}
+        weights = [
+            ((term.kind, term.key), term.weight * self._passages[term.kind].idf(term.key))
+            for term in Question.read(question).matter
+        ]
+        total = sum(weight for _, weight in weights)
+        return sum(weight for at, weight in weights if at in theirs) / total if total else 0.0
+
     def agreement(self, left: str, right: str) -> float:
         """Overlap of two short texts in [0, 1]: Dice's coefficient over tokens, idf-weighted."""
         ours = {(term.kind, term.key): term for term in Question.read(left).matter}

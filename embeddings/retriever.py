@@ -199,6 +199,11 @@ class Retriever:
         """Overlap of two short texts, 0 to 1; see `Snapshot.agreement`."""
         return self._snapshot.agreement
 
+    @property
+    def covered(self) -> Callable[[str, str], float]:
+        """Share of a question that a text contains, 0 to 1; see `Snapshot.covered`."""
+        return self._snapshot.covered
+
     def _vector(self, text: str) -> Vectors | None:
         try:
             return self._encoder.encode([text])[0:1].reshape(-1)

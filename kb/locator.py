@@ -18,10 +18,12 @@ LEVELS = (
     "second",
     "third",
     "decimal",
+    "subdecimal",
     "fourth",
     "fifth",
 )
 _ENCLOSING = ("part", "subpart", "chapter", "section")
+_DOTTED = ("decimal", "subdecimal")
 _SUFFIX = {"first": "、", "third": "."}
 
 
@@ -79,5 +81,8 @@ class Locator:
             inner = [step for step in self.path if step.level in _ENCLOSING][-1:]
         if any(step.level == "article" for step in inner):
             inner = [step for step in inner if step.level != "first"]
+        dotted = [step for step in inner if step.level in _DOTTED]
+        if dotted:
+            inner = [s for s in inner if s.level != "third" and (s.level not in _DOTTED or s == dotted[-1])]
         words = "".join(step.label + _SUFFIX.get(step.level, "") for step in inner)
         return " ".join(word for word in (self.annex, words) if word)

@@ -20,7 +20,7 @@ _QUOTE_LIMIT = 200  # an opening quotation mark that is not closed by then was a
 _AMENDED_LIMIT = 5000  # the same for new wording that an amendment quotes
 _INDENT = 20
 _GAP = 3  # a sequence may skip this many numbers, as in texts that lost a heading
-_SUB = 100  # an inserted 第十二条之一 sorts as 12 * 100 + 1
+SUB = 100  # an inserted 第十二条之一 sorts as 12 * 100 + 1
 
 _VIEW = {
     **{ord("０") + i: str(i) for i in range(10)},
@@ -30,7 +30,7 @@ _VIEW = {
 }
 _WIDE = re.compile(r"[\u3000\u2003]{2,}")
 _LABEL_ONLY = re.compile(
-    rf"\s*(?:第[{CHINESE}\d]+[章节条编]|[（(][{CHINESE}\d]+[)）]|[{CHINESE}]+、|\d+[.、．]|.)?\s*"
+    rf"\s*(?:第[{CHINESE}\d]+[章节条编]|[（(][{CHINESE}\d]+[)）]|[{CHINESE}]+、|\d+[.、．])?\s*.?\s*"
 )
 _CN = "一二三四五六七八九十百"
 _MARK = re.compile(
@@ -65,7 +65,9 @@ _AMENDS = re.compile(rf"(?<=[。”\n])[{_CN}]{{1,5}}、(?:将|在|删|增加|�
 _NOT_FIRST_LEVEL = re.compile(
     r"(?:[统专唯之第周初其归如每某万逐另十百千零〇分]|星期|(?<!合)同|合二为)$"
 )
+_HEADING_BEFORE = re.compile(rf"第[{CHINESE}]{{1,5}}[章节][^。；，：第]{{1,25}}$")
 _BOUNDARY = "。；：！？”）】》;!?\n"
+_ENUMERATION = re.compile(rf"[{_CN}]{{1,3}}、")
 _RANK_LIST = re.compile(rf"[{_CN}]{{1,3}}、|[{_CN}]{{1,3}}(?:等|类|级|是|线|期|审|档|款|项)")
 
 
@@ -194,6 +196,7 @@ def _mark(match: re.Match[str], view: str, line_start: int) -> Mark | None:
         spaced = line and view[end : end + 1] == " "
         reference = _SPACED_REFERENCE_AFTER if spaced else _REFERENCE_AFTER
         refers = reference.match(view, end) is not None
+        strong = strong or _HEADING_BEFORE.search(view, max(0, start - 30), start) is not None
         accepted = strong and not refers
         if level in ("part", "subpart", "chapter", "section"):
             accepted = not refers
@@ -207,14 +210,15 @@ def _reading(match: re.Match[str]) -> tuple[str, int, str]:
     group = match.lastgroup or ""
     text = match[0]
     if match["hn"] is not None:
-        return _UNIT_LEVEL[match["hu"]], (number(match["hn"]) or 0) * _SUB, text.replace(" ", "")
+        return _UNIT_LEVEL[match["hu"]], (number(match["hn"]) or 0) * SUB, text.replace(" ", "")
     if group in _FIRST_CHAR:
         level, first = _FIRST_CHAR[group]
-        return level, (ord(text) - ord(first) + 1) * _SUB, text
+        return level, (ord(text) - ord(first) + 1) * SUB, text
     if group == "mn":
-        return "decimal", int(text.rsplit(".", 1)[1]) * _SUB, text
+        level = "decimal" if text.count(".") == 1 else "subdecimal"
+        return level, int(text.rsplit(".", 1)[1]) * SUB, text
     if group == "q":
-        return "question", _SUB, "问"
+        return "question", SUB, "问"
     level, label = {
         "bn": ("second", text.replace(" ", "")),
         "dn": ("fourth", text.replace(" ", "")),
@@ -222,7 +226,7 @@ def _reading(match: re.Match[str]) -> tuple[str, int, str]:
         "an": ("first", match["an"] or ""),
         "cn": ("third", match["cn"] or ""),
     }[group]
-    return level, (number(match[group]) or 0) * _SUB, label
+    return level, (number(match[group]) or 0) * SUB, label
 
 
 def _opens_item(match: re.Match[str], view: str, *, line: bool, strong: bool, level: str) -> bool:
@@ -230,12 +234,14 @@ def _opens_item(match: re.Match[str], view: str, *, line: bool, strong: bool, le
     tail = view[end : end + 6]
     before = view[max(0, start - 4) : start]
     if level == "first":
-        if _RANK_LIST.match(tail) or (not line and _NOT_FIRST_LEVEL.search(before)):
+        if line:
+            return _ENUMERATION.match(tail) is None
+        if _RANK_LIST.match(tail) or _NOT_FIRST_LEVEL.search(before):
             return False
         return not (not strong and before[-1:].isdigit())
     if level == "question":
         return strong
-    if level in ("decimal",):
+    if level in ("decimal", "subdecimal"):
         return line
     if line:
         return not re.match(r" ?(?:项|目|款|至（|》|、（)", tail)
@@ -246,18 +252,22 @@ def _opens_item(match: re.Match[str], view: str, *, line: bool, strong: bool, le
     return not _ITEM_REFERENCE_BEFORE.search(before)
 
 
-def chain(marks: Sequence[Mark], *, any_start: bool = False) -> list[list[Mark]]:
+def chain(
+    marks: Sequence[Mark], *, any_start: bool = False, start: int = SUB
+) -> list[list[Mark]]:
     """Pick from labels of one level the sequences that number units; one list for each restart.
 
-    A sequence starts at 1 (with ``any_start`` anywhere) and goes up by one; 第十二条之一 follows
-    第十二条. A label that does not continue its sequence is left out. Linear but for look-ups.
+    A sequence starts at the order ``start`` (with ``any_start`` anywhere) and goes up by one;
+    第十二条之一 follows 第十二条. A label that does not continue its sequence is left out. Linear
+    but for look-ups.
     """
-    return _Chain(marks, any_start=any_start).runs()
+    return _Chain(marks, any_start=any_start, start=start).runs()
 
 
 class _Chain:
-    def __init__(self, marks: Sequence[Mark], *, any_start: bool) -> None:
+    def __init__(self, marks: Sequence[Mark], *, any_start: bool, start: int) -> None:
         self.marks = marks
+        self.start = start
         self.any_start = any_start
         self.places: dict[int, list[int]] = defaultdict(list)
         self.strong: dict[int, list[int]] = defaultdict(list)
@@ -273,11 +283,11 @@ class _Chain:
         opening: list[int] = []
         start, order = -1, 0
         for index, mark in enumerate(self.marks):
-            if mark.order == _SUB and (mark.strong or start < 0):
-                start, order = index, _SUB
+            if mark.order == SUB and (mark.strong or start < 0):
+                start, order = index, SUB
                 run_of[index] = index
-            elif start >= 0 and mark.order // _SUB == order // _SUB + 1 and mark.order % _SUB == 0:
-                if order == _SUB:
+            elif start >= 0 and mark.order // SUB == order // SUB + 1 and mark.order % SUB == 0:
+                if order == SUB:
                     opening.append(start)
                 order = mark.order
                 run_of[index] = start
@@ -290,15 +300,18 @@ class _Chain:
             run = [index]
             while (following := self._successor(run[-1])) >= 0:
                 run.append(following)
-            if len(run) > 1 or self.marks[index].line:
+            if len(run) > 1 or self.marks[index].order in (SUB, self.start):
                 found.append([self.marks[i] for i in run])
             index = self._opening_after(run[-1])
-        if len(found) == 1 and len(found[0]) == 1 and not self.any_start:
+        single = len(found) == 1 and len(found[0]) == 1
+        if single and not self.any_start and self.start == SUB:
             return []
         return found
 
     def _first(self) -> int:
         opening = self.opening[0] if self.opening else -1
+        if self.start != SUB:
+            return self._next(self.start, -1, strong=True)
         if not self.any_start:
             return opening if opening >= 0 else self._late_start()
         for index, mark in enumerate(self.marks):
@@ -310,8 +323,8 @@ class _Chain:
 
     def _late_start(self) -> int:
         """The first number may be lost, e.g. one made by the word processor."""
-        for index in self.strong.get(2 * _SUB, [])[:1]:
-            if self._next(3 * _SUB, index) >= 0:
+        for index in self.strong.get(2 * SUB, [])[:1]:
+            if self._next(3 * SUB, index) >= 0:
                 return index
         return -1
 
@@ -326,7 +339,7 @@ class _Chain:
 
     def _successor(self, index: int) -> int:
         order = self.marks[index].order
-        whole = (order // _SUB + 1) * _SUB
+        whole = (order // SUB + 1) * SUB
         inserted = self._next(order + 1, index)
         following = self._preferred(whole, index)
         if inserted >= 0 and (following < 0 or inserted < following):
@@ -343,13 +356,13 @@ class _Chain:
         strong = self._next(order, after, strong=True)
         if weak < 0 or weak == strong or strong < 0:
             return weak
-        limit = self._next(order + _SUB, weak)
+        limit = self._next(order + SUB, weak)
         return strong if limit < 0 or strong < limit else weak
 
     def _past_gap(self, order: int, after: int) -> int:
         restart = self._opening_after(after)
         for skipped in range(1, 40 if self.any_start else _GAP):
-            index = self._next(order + skipped * _SUB, after, strong=True)
+            index = self._next(order + skipped * SUB, after, strong=True)
             if index >= 0 and (restart < 0 or index < restart):
                 return index
         return -1

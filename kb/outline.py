@@ -25,6 +25,8 @@ _ANNEX = re.compile(
     r"(?: ?[：.]| |(?=\n)|$|(?=[^一-龥]))"
 )
 _ANNEX_LIST = re.compile(r"附 ?件 ?(?:：|\d|[一二三四五六七八九十]|$)")
+_PAGE = re.compile(r"(?:[.…·]{2}|  |- ?) ?\d{1,3} ?-?$")
+_ANNEX_ITEM = re.compile(r"附 ?件 ?： ?1 ?[.、]")
 _DATE = re.compile(
     r"(?:(?:19|20)\d\d ?年 ?\d{1,2} ?月 ?\d{1,2} ?日"
     r"|[一二][〇○零O0一二三四五六七八九]{3}年[一二三四五六七八九十]{1,3}月[一二三四五六七八九十]{1,3}日)"
@@ -111,20 +113,27 @@ class _Outline:
 
     def _contents(self) -> tuple[int, int]:
         """Return the span of a table of contents, which repeats the headings to come."""
+        layout = self.layout
         match = re.search(r"(?:^|\n)(目 ?[录次])(?=\n)", self.view[:20000])
         if match is None:
-            return 0, 0
-        layout = self.layout
+            return self._paged()
         first = layout.line_at(match.end()) + 1
-        if first >= len(layout.starts):
-            return 0, 0
-        opening = _bare(layout.line(first))
+        opening = _bare(layout.line(first)) if first < len(layout.starts) else ""
         for index in range(first + 1, min(len(layout.starts), first + 400)):
             line = layout.line(index)
-            if opening and _bare(line) == opening:
+            if len(line) > 80 or (opening and _bare(line) == opening):
                 return match.start(1), layout.starts[index]
-            if len(line) > 80:
-                return match.start(1), layout.starts[index]
+        return 0, 0
+
+    def _paged(self) -> tuple[int, int]:
+        """Return the span of at least five lines in a row that end in a page number."""
+        first = 0
+        for index in range(min(len(self.layout.starts), 600)):
+            if _PAGE.search(self.layout.line(index)):
+                continue
+            if index - first >= 5:
+                return self.layout.starts[first], self.layout.starts[index]
+            first = index + 1
         return 0, 0
 
     def _questions(self, articles: list[list[Mark]]) -> list[Mark]:
@@ -279,7 +288,11 @@ class _Outline:
                 continue
             if self.layout.sources[index].kind == "paragraph" and index > 0:
                 end = self.layout.line_end(index)
-                found.append(Cut(start, end, "annex", _annex_step(match)))
+                listed = _ANNEX_ITEM.match(text)
+                step = _annex_step(match)
+                found.append(
+                    Cut(start, start, "closing") if listed else Cut(start, end, "annex", step)
+                )
         return found
 
     def _attached(self, cuts: list[Cut]) -> list[Cut]:

@@ -12,18 +12,19 @@ from dataclasses import dataclass
 
 from kb.blocks import Block
 from kb.locator import LEVELS, Locator, Step
-from kb.marks import Layout, Mark, between, chain, lay_out, scan
+from kb.marks import SUB, Layout, Mark, between, chain, lay_out, scan
 from kb.numerals import CHINESE, chinese
 from kb.outline import Cut, outline
 
 UNIT = 500  # characters from which on a numbered unit is divided
 _PARAGRAPH = 900  # characters from which on a single paragraph is cut at the ends of sentences
-_SMALL = 40  # sub-units mostly shorter than this are a list and stay together
+_SMALL = 40  # neighbouring sub-units shorter than this are a list and stay together
 _TITLE = 60
 _FRONT = 4000  # a longer preface is text to be found
 _ITEM_LEVELS = LEVELS[LEVELS.index("first") :]
 
-_SENTENCE = re.compile(r"[^。！？；!?;]*[。！？；!?;]+[”’）)】]*|[^。！？；!?;]+$")
+_SENTENCE = re.compile(r"[^。！？!?]*[。！？!?]+[”’）)】]*|[^。！？!?]+$")
+_PART = re.compile(r"[^；;，,]*[；;，,]+|[^；;，,]+$")
 _ARTICLE = re.compile(rf"\s*第\s?(?:[{CHINESE}]+|\d+)\s?条")
 _DUTY = re.compile(
     r"[（(【\[]\s*(?=(?:责任|牵头|配合|负责|主办|协办|承办|实施|参加|参与|落实|主管)"
@@ -142,6 +143,7 @@ class _Assembly:
         self.headings: list[str] = []
         self.stack: list[_Open] = []
         self.units = False
+        self.reached: dict[str, int] = {}  # the last number of each level so far
         self.fresh = False  # whether a heading was opened since the last unit
 
     def document(self, cuts: Sequence[Cut]) -> ParsedDocument:
@@ -201,6 +203,7 @@ class _Assembly:
 
     def _leave_document(self) -> None:
         """A numbering starts again: headings of the document before no longer enclose."""
+        self.reached.clear()
         if not self.fresh:
             self.stack = [e for e in self.stack if e.step is None or self._is_annex(e)]
 
@@ -263,23 +266,22 @@ class _Assembly:
         self._each(children, end, place)
 
     def _each(self, children: Sequence[Mark], end: int, place: _Place) -> None:
+        """Units one by one; neighbours too short to be quoted alone stay together."""
         bounds = [mark.start for mark in children[1:]] + [end]
-        begin = children[0].start
-        grouped = _is_list(children, end)
+        spans = [(m, m.start, b) for m, b in zip(children, bounds, strict=True)]
+        while spans:
+            count = _short_run(spans)
+            if count > 1:
+                self._emit(self._loose_kind(place), spans[0][1], spans[count - 1][2], place)
+            else:
+                mark, begin, bound = spans[0]
+                self._unit(begin, bound, place, Step(mark.level, mark.label))
+            del spans[: max(count, 1)]
+
+    @staticmethod
+    def _loose_kind(place: _Place) -> str:
         levels = {step.level for step in place.path}
-        kind = "item" if levels & {*_ITEM_LEVELS} else "annex" if "annex" in levels else "text"
-        for mark, bound in zip(children, bounds, strict=True):
-            if not grouped:
-                self._unit(mark.start, bound, place, Step(mark.level, mark.label))
-            elif bound - begin > UNIT:
-                if mark.start > begin:
-                    self._emit(kind, begin, mark.start, place)
-                    begin = mark.start
-                if bound - begin > UNIT:
-                    self._unit(begin, bound, place, Step(mark.level, mark.label))
-                    begin = bound
-        if grouped:
-            self._emit(kind, begin, end, place)
+        return "item" if levels & {*_ITEM_LEVELS} else "annex" if "annex" in levels else "text"
 
     def _unit(self, start: int, end: int, place: _Place, step: Step) -> None:
         """One numbered unit: whole while short, else its title, lead-in and sub-units."""
@@ -324,15 +326,29 @@ class _Assembly:
         best: list[Mark] = []
         marks = between(self.marks, start, end)
         for level in levels:
-            runs = chain([mark for mark in marks if mark.level == level])
+            runs = self._runs([mark for mark in marks if mark.level == level], level)
             found = [mark for run in runs for mark in run]
-            if len(found) < 2:
+            if not found or (level != "first" and _mere_lists(runs, end)):
                 continue
             if level == "first":
-                return found
+                best = found
+                break
             if not best or found[0].start < best[0].start:
                 best = found
+        if best:
+            self.reached[best[0].level] = best[-1].order
         return best
+
+    def _runs(self, marks: Sequence[Mark], level: str) -> list[list[Mark]]:
+        """The sequences of a level; one may go on counting from the unit before, as （五） under
+        二、 after （四） under 一、."""
+        runs = chain(marks)
+        following = self.reached.get(level, 0) + SUB
+        if following > SUB and level in ("second", "third"):
+            continued = chain(marks, start=following)
+            if continued and (not runs or continued[0][0].start < runs[0][0].start):
+                return continued
+        return runs
 
     def _lines(self, start: int, end: int) -> range:
         if start >= end:
@@ -365,23 +381,51 @@ class _Assembly:
             self.clauses.append(ParsedClause(kind, locator, place.headings, text, units))
 
 
-def _is_list(children: Sequence[Mark], end: int) -> bool:
-    """Whether most of the units are too short to be quoted alone, like a list of documents."""
-    bounds = [mark.start for mark in children[1:]] + [end]
-    short = sum(b - m.start < _SMALL for m, b in zip(children, bounds, strict=True))
-    return short * 2 > len(children)
+def _mere_lists(runs: Sequence[Sequence[Mark]], end: int) -> bool:
+    """Whether numbers inside running text count lists of it rather than divide it.
+
+    That is so where several lists follow each other, or where much text follows the only list.
+    """
+    found = [mark for run in runs for mark in run]
+    if sum(mark.line for mark in found) * 2 > len(found):
+        return False
+    starts = [mark.start for mark in found]
+    if len(starts) == 1:
+        return False
+    longest = max(b - a for a, b in zip(starts, starts[1:], strict=False))
+    return len(runs) > 1 or end - starts[-1] > max(_PARAGRAPH, 3 * longest)
+
+
+def _short_run(spans: Sequence[tuple[Mark, int, int]]) -> int:
+    """Return how many of the first units are short, as far as they fit one clause."""
+    count = 0
+    for _, begin, bound in spans:
+        if bound - begin >= _SMALL or bound - spans[0][1] > UNIT:
+            break
+        count += 1
+    return count
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[int]:
-    """Yield offsets that cut the span into pieces of about UNIT characters, not its own end."""
+    """Yield offsets that cut the span into pieces of about UNIT characters, not its own end.
+
+    Cuts fall behind sentences, so that a list stays with the words that introduce it; behind its
+    entries only where one sentence is too long, anywhere only where there are none.
+    """
     begin = start
     for match in _SENTENCE.finditer(text, start, end):
         if match.end() - begin > UNIT and match.start() > begin:
             yield match.start()
             begin = match.start()
-        while match.end() - begin > _PARAGRAPH:
-            begin += _PARAGRAPH
-            yield begin
+        if match.end() - begin <= _PARAGRAPH:
+            continue
+        for part in _PART.finditer(text, begin, match.end()):
+            if part.end() - begin > UNIT and part.start() > begin:
+                yield part.start()
+                begin = part.start()
+            while part.end() - begin > _PARAGRAPH:
+                begin += _PARAGRAPH
+                yield begin
 
 
 def _one_line(text: str) -> str:

@@ -13,7 +13,8 @@ from datetime import date
 
 from embeddings import Evidence, Hit, Retriever, confidence
 from kb.db import Database
-from kb.passages import Passage, load_passages
+from kb.parsing import subdivide
+from kb.passages import Citation, Passage, load_passages
 from kb.regions import Regions
 from kb.validity import Validity
 
@@ -24,6 +25,8 @@ OVERFETCH = 4
 DEEPEST = 2000
 # Of two passages that fit alike, the one made for the nearer region wins.
 NEARER = 0.02
+# A clause longer than this is quoted in part.
+QUOTE_UP_TO = 600
 FACETS = ("department", "topic", "region", "kind", "validity", "year", "audience", "tag")
 
 
@@ -33,12 +36,14 @@ class Scope:
 
     Attributes:
         as_of: the day whose law applies.
+        document_id: only clauses of this document.
         region: code; passages for it, for what it lies in, and national ones qualify.
         validity: None admits every validity.
     """
 
     as_of: date
     region: str | None = None
+    document_id: int | None = None
     department: str = ""
     topic: str = ""
     kind: str = ""
@@ -65,9 +70,7 @@ class Search:
         self._retriever = retriever
         self._regions = regions
 
-    def passages(
-        self, text: str, scope: Scope, *, limit: int = 10, per_document: int = 3
-    ) -> Found:
+    def passages(self, text: str, scope: Scope, *, limit: int = 10, per_document: int = 3) -> Found:
         """Rank what may answer a question.
 
         Args:
@@ -85,6 +88,23 @@ class Search:
             wanted = min(wanted * 4, DEEPEST)
         spent = (time.perf_counter() - began) * 1000
         return Found(tuple(found[:limit]), tuple(rejected[:limit]), spent)
+
+    def quote(self, text: str, passage: Passage) -> Citation:
+        """What to quote of a clause for a question: all of it, or of a long one the best part.
+
+        A part is the paragraph (款) or item (项, with its lead-in) that has most of the question;
+        the locator then names it.
+        """
+        whole = passage.citations[0]
+        parts = subdivide(whole.text) if len(whole.text) > QUOTE_UP_TO else []
+        if len(parts) < 2:
+            return whole
+        covered = self._retriever.covered
+        label, part = max(parts, key=lambda row: covered(text, row[1]))
+        lead_label = label.partition("第（")[0]
+        lead = next((lead for name, lead in parts if name == lead_label and name != label), "")
+        quoted = f"{lead}\n{part}" if lead else part
+        return replace(whole, locator=f"{whole.locator}{label}", text=quoted)
 
     def explain(self, text: str, key: str) -> list[tuple[str, float]]:
         """Why a hit scored as it did: tokens of the question with what each added."""
@@ -105,6 +125,8 @@ class Search:
             if passage is None or not _matches(passage, scope, self._regions):
                 continue
             if scope.region and passage.region_code not in (None, *path):
+                continue
+            if scope.document_id and not _is_clause_of(passage, scope.document_id):
                 continue
             passage = self._weigh(text, passage, hit, path)
             if scope.validity is None or passage.validity is scope.validity:
@@ -174,6 +196,10 @@ def _matches(passage: Passage, scope: Scope, regions: Regions) -> bool:
         return True
     held = _dimensions(passage, regions)
     return all(value in held[name] for name, value in asked.items() if value)
+
+
+def _is_clause_of(passage: Passage, document_id: int) -> bool:
+    return passage.kind == "clause" and passage.citations[0].document_id == document_id
 
 
 def _rank(passages: list[Passage]) -> list[Passage]:

@@ -35,7 +35,9 @@ _NUMBERED = re.compile(
     r"第[〇零一二三四五六七八九十百千\d]{1,8}[编章节条]|[一二三四五六七八九十]{1,3}、"
     r"|[（(][一二三四五六七八九十\d]{1,3}[）)]|\d{1,2}[.．、](?!\d)|[①-⑳]|附件|附录"
 )
-_ENDS = "。；：！？”）"
+_ENDS = "。；：！？”）.;:!?"
+_BULLETS = "•●■◆▪"
+_RAGGED = 0.12  # of the line's width, by which a line in unjustified text may end early
 _HAN = r"\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u303f“”‘’—…·"
 _GAP = "\x1f"  # a blank that PDFium only infers from the distance of two characters
 _GAP_BESIDE_HAN = re.compile(rf"(?<=[{_HAN}]){_GAP}+|{_GAP}+(?=[{_HAN}])")
@@ -318,10 +320,12 @@ def _pitch(lines: list[_Line]) -> float:
 def _begins(previous: _Line, line: _Line, margins: tuple[float, float], pitch: float) -> bool:
     """Tell whether a line begins a paragraph of its own."""
     left, right = margins
-    if line.left > left + 1.2 * line.em or previous.right < right - 2.5 * previous.em:
+    ended = previous.text[-1] in _ENDS
+    slack = 2.5 * previous.em if ended else max(2.5 * previous.em, _RAGGED * (right - left))
+    if line.left > left + 1.2 * line.em or previous.right < right - slack:
         return True
     if max(line.height, previous.height) > 1.25 * min(line.height, previous.height):
         return True
     if pitch and previous.bottom - line.bottom > 1.6 * max(pitch, line.height):
         return True
-    return bool(_NUMBERED.match(line.text)) and previous.text[-1] in _ENDS
+    return (bool(_NUMBERED.match(line.text)) and ended) or line.text[0] in _BULLETS

@@ -1,0 +1,284 @@
+"""Question → answer: the steps in order, from one public method that never raises.
+
+A reviewed entry is answered verbatim. Without one, the clause is quoted. Without either, the
+answer is an honest refusal that says whom to ask. What is not in force is never given as
+current: the answer says so and names what took its place.
+"""
+
+import enum
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from kb.passages import Citation, Passage
+from kb.search import Scope, Search
+from kb.validity import Validity
+from service import guards, wording
+from service.conversations import Conversations
+
+log = logging.getLogger(__name__)
+
+# Least probability of being right at which an answer is given, by kind of passage.
+ANSWER_FROM = {"entry": 0.6, "clause": 0.45}
+# From here on an entry is worth offering as "did you mean".
+OFFER_FROM = 0.3
+OPTIONS = 3
+# Least share of a question that a successor's clause must contain to be quoted in its place.
+SPEAKS_OF = 0.3
+SUGGESTIONS = 3
+
+
+class Outcome(enum.StrEnum):
+    """How a question ended; the names are part of the public contract."""
+
+    ANSWERED = "answered"
+    ANSWERED_CLAUSE = "answered_clause"
+    CLARIFY = "clarify"
+    UNANSWERABLE = "unanswerable"
+    HANDED_OFF = "handed_off"
+    BLOCKED = "blocked"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as it came in.
+
+    Attributes:
+        region: code of the asker's region; None asks for national policy.
+        as_of: the day whose law applies.
+        conversation_id: continues that conversation; None starts one.
+    """
+
+    text: str
+    as_of: date
+    channel: str = "web"
+    region: str | None = None
+    conversation_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Whom to ask."""
+
+    department: str = wording.HOTLINE
+    phone: str = wording.HOTLINE_PHONE
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said, and everything it rests on.
+
+    Attributes:
+        confidence: probability that the answer is right, 0 to 1.
+        understood: the question as it was searched for.
+        entry: the reviewed entry that was answered from.
+        passages: what else was found, best first.
+        options: questions to choose from, when the outcome is `clarify`.
+    """
+
+    outcome: Outcome
+    text: str
+    confidence: float = 0.0
+    understood: str = ""
+    entry: Passage | None = None
+    citations: tuple[Citation, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    options: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    contact: Contact = field(default_factory=Contact)
+    ai_generated: bool = False
+    id: str = ""
+    conversation_id: str = ""
+
+
+class Answerer:
+    """Answers questions from the knowledge base and keeps a record."""
+
+    def __init__(
+        self,
+        search: Search,
+        conversations: Conversations,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._search = search
+        self._conversations = conversations
+        self._clock = clock
+
+    def answer(self, question: Question) -> Answer:
+        """Answer a question. Never raises: failure is an outcome with words of its own."""
+        began = self._clock()
+        asked = replace(question, text=guards.clean(question.text))
+        try:
+            answer = self._small_talk(asked) or self._from_policies(asked)
+        except Exception:
+            # The one broad except in the product: a person is waiting for words, not a trace.
+            log.exception("answering failed")
+            answer = Answer(Outcome.ERROR, wording.TRY_AGAIN)
+        answer = replace(
+            answer,
+            id=uuid.uuid4().hex,
+            conversation_id=asked.conversation_id or uuid.uuid4().hex,
+        )
+        milliseconds = round((self._clock() - began) * 1000)
+        try:
+            self._conversations.record(asked, answer, milliseconds)
+        except Exception:
+            # An answer that cannot be recorded is still an answer.
+            log.exception("recording an answer failed")
+        log.info("answered", extra={"outcome": answer.outcome.value, "ms": milliseconds})
+        return answer
+
+    def _small_talk(self, question: Question) -> Answer | None:
+        said = {
+            "danger": (Outcome.HANDED_OFF, wording.DANGER),
+            "person": (Outcome.HANDED_OFF, wording.TO_PERSON),
+            "greeting": (Outcome.ANSWERED, wording.GREETING),
+            "thanks": (Outcome.ANSWERED, wording.THANKS),
+        }.get(guards.small_talk(question.text))
+        if said is None:
+            return None
+        return Answer(said[0], said[1], confidence=1.0, understood=question.text)
+
+    def _from_policies(self, question: Question) -> Answer:
+        scope = Scope(as_of=question.as_of, region=question.region)
+        found = self._search.passages(question.text, scope)
+        base = Answer(
+            Outcome.UNANSWERABLE,
+            "",
+            understood=question.text,
+            passages=found.passages,
+            suggestions=_suggestions(found.passages),
+            contact=_contact(found.passages),
+        )
+        return (
+            self._outdated(question, base, found.rejected)
+            or _verbatim(base)
+            or _clarify(base)
+            or self._quote(question, base)
+            or _refuse(base)
+        )
+
+    def _outdated(
+        self, question: Question, base: Answer, rejected: Sequence[Passage]
+    ) -> Answer | None:
+        """When the best match is no longer (or not yet) in force: say so, name the successor."""
+        if not rejected or rejected[0].validity is Validity.AMENDED:
+            # An amended text has its current revision in the base, which is found by itself.
+            return None
+        old = rejected[0]
+        best = base.passages[0] if base.passages else None
+        threshold = ANSWER_FROM[old.kind]
+        if old.confidence < threshold or (best and best.score >= old.score):
+            return None
+        cited = next(
+            (each for each in old.citations if each.validity is old.validity), None
+        ) or next(iter(old.citations), None)
+        successor = cited.successor if cited else None
+        text = wording.not_in_force(
+            cited.title if cited else old.title,
+            old.validity.value,
+            _turning_day(old, cited),
+            successor[1] if successor else "",
+        )
+        newer = self._in_successor(question, successor[0]) if successor else None
+        if newer is None:
+            return replace(base, text=text, citations=old.citations)
+        current = self._search.quote(question.text, newer)
+        return replace(
+            base,
+            outcome=Outcome.ANSWERED_CLAUSE,
+            text=f"{text}\n\n{_quotation(current)}",
+            confidence=newer.confidence,
+            citations=(current, *old.citations),
+        )
+
+    def _in_successor(self, question: Question, document_id: int) -> Passage | None:
+        """The best clause of the document that took over, if it speaks of the matter at all."""
+        scope = Scope(as_of=question.as_of, region=question.region, document_id=document_id)
+        found = self._search.passages(question.text, scope, limit=1).passages
+        return found[0] if found and found[0].coverage >= SPEAKS_OF else None
+
+    def _quote(self, question: Question, base: Answer) -> Answer | None:
+        best = _best(base.passages, "clause")
+        if best is None or best.confidence < ANSWER_FROM["clause"]:
+            return None
+        cited = self._search.quote(question.text, best)
+        return replace(
+            base,
+            outcome=Outcome.ANSWERED_CLAUSE,
+            text=f"{wording.CLAUSE_LEAD}\n\n{_quotation(cited)}",
+            confidence=best.confidence,
+            citations=(cited,),
+        )
+
+
+def _verbatim(base: Answer) -> Answer | None:
+    best = _best(base.passages, "entry")
+    if best is None or best.confidence < ANSWER_FROM["entry"]:
+        return None
+    return replace(
+        base,
+        outcome=Outcome.ANSWERED,
+        text=best.text,
+        confidence=best.confidence,
+        entry=best,
+        citations=best.citations,
+        contact=_contact([best]),
+    )
+
+
+def _clarify(base: Answer) -> Answer | None:
+    """Several entries are possible and none is sure: let the person choose."""
+    likely = [p for p in base.passages if p.kind == "entry" and p.confidence >= OFFER_FROM]
+    clause = _best(base.passages, "clause")
+    if not likely or (clause and clause.confidence >= ANSWER_FROM["clause"]):
+        return None
+    options = tuple(passage.title for passage in likely[:OPTIONS])
+    return replace(
+        base,
+        outcome=Outcome.CLARIFY,
+        text=wording.CLARIFY,
+        confidence=likely[0].confidence,
+        options=options,
+    )
+
+
+def _refuse(base: Answer) -> Answer:
+    contact = base.contact
+    return replace(base, text=wording.no_match(contact.department, contact.phone))
+
+
+def _best(passages: Sequence[Passage], kind: str) -> Passage | None:
+    return max((p for p in passages if p.kind == kind), key=lambda p: p.confidence, default=None)
+
+
+def _suggestions(passages: Sequence[Passage]) -> tuple[str, ...]:
+    """Questions close to this one, after the first."""
+    return tuple(p.title for p in passages if p.kind == "entry")[1 : SUGGESTIONS + 1]
+
+
+def _contact(passages: Sequence[Passage]) -> Contact:
+    """The department of the best passage that at least speaks of the matter."""
+    for passage in passages:
+        if passage.department and passage.coverage >= SPEAKS_OF:
+            phone = passage.entry.phone if passage.entry else ""
+            return Contact(passage.department, phone or wording.HOTLINE_PHONE)
+    return Contact()
+
+
+def _quotation(cited: Citation) -> str:
+    number = f"（{cited.document_number}）" if cited.document_number else ""
+    return f"《{cited.title}》{number}{cited.locator}：\n{cited.text}"
+
+
+def _turning_day(old: Passage, cited: Citation | None) -> date | None:
+    """The day on which the validity of a passage became what it is."""
+    bearer = cited or old
+    if old.validity is Validity.REPEALED:
+        return cited.repealed_on if cited else None
+    return bearer.expires_on if old.validity is Validity.EXPIRED else bearer.effective_on

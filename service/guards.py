@@ -1,0 +1,91 @@
+"""What is checked before a question is answered or stored; hides the patterns.
+
+Identity numbers (GB 11643 checksum), bank cards (Luhn), mobile numbers and plates are masked
+before anything is stored or logged, as the Personal Information Protection Law asks.
+"""
+
+import re
+import unicodedata
+
+MAX_QUESTION = 500
+
+_DIGITS = re.compile(r"(?<![\d.])\d(?:[ -]?[\dXx]){10,18}(?![\d])")
+_PLATE = re.compile(
+    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-Z][·\s]?[A-Z0-9]{5,6}"
+)
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_CHECK = "10X98765432"
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+_GREETING = re.compile(
+    r"^(你好|您好|哈喽|嗨|hi|hello|在吗|有人吗|早上好|下午好|晚上好)[啊呀吗的。！!~，, ]*$", re.I
+)
+_THANKS = re.compile(
+    r"^(谢谢|多谢|感谢|辛苦了|好的谢谢|知道了谢谢|明白了|再见|拜拜)[你您了啊呀。！!~ ]*$"
+)
+_PERSON = re.compile(r"转人工|人工客服|人工服务|找人工|接人工|真人客服|^人工$")
+_DANGER = re.compile(
+    r"不想活|想自杀|想死(?!亡)|要自杀|[要想]割腕|[要想]跳楼|活不下去|救命|着火了|起火了|正在(打|砍|抢)|要杀(我|人)|家暴.*(现在|正在)"
+)
+
+
+def problem_with(question: str) -> str:
+    """What is wrong with a question, in Chinese; empty when it can be asked."""
+    if not question.strip():
+        return "请输入您的问题"
+    if len(question) > MAX_QUESTION:
+        return f"问题太长了，请控制在{MAX_QUESTION}个字以内"
+    if any(unicodedata.category(char) == "Cs" for char in question) or "\x00" in question:
+        return "问题里有无法识别的字符，请重新输入"
+    return ""
+
+
+def clean(question: str) -> str:
+    """Remove control characters and fold white space; wording stays as typed."""
+    return " ".join(_CONTROL.sub(" ", question).split())
+
+
+def small_talk(question: str) -> str:
+    """Kind of a remark that needs no policy: greeting, thanks, person, danger; else empty."""
+    for kind, pattern in (
+        ("danger", _DANGER),
+        ("person", _PERSON),
+        ("greeting", _GREETING),
+        ("thanks", _THANKS),
+    ):
+        if pattern.search(question.strip()):
+            return kind
+    return ""
+
+
+def mask(text: str) -> str:
+    """Replace the middle of personal numbers by asterisks."""
+    return _PLATE.sub(lambda match: match[0][:2] + "*****", _DIGITS.sub(_mask_digits, text))
+
+
+def _mask_digits(match: re.Match[str]) -> str:
+    found = match[0]
+    bare = re.sub(r"[ -]", "", found).upper()
+    if len(bare) == 18 and _is_identity(bare):
+        return bare[:6] + "*" * 8 + bare[-4:]
+    if len(bare) == 11 and re.fullmatch(r"1[3-9]\d{9}", bare):
+        return bare[:3] + "****" + bare[-4:]
+    if 15 <= len(bare) <= 19 and bare.isdigit() and _is_card(bare):
+        return bare[:4] + "*" * (len(bare) - 8) + bare[-4:]
+    return found
+
+
+def _is_identity(bare: str) -> bool:
+    if not bare[:17].isdigit():
+        return False
+    total = sum(int(digit) * weight for digit, weight in zip(bare, _WEIGHTS, strict=False))
+    return _CHECK[total % 11] == bare[17]
+
+
+def _is_card(bare: str) -> bool:
+    """Luhn's checksum (ISO/IEC 7812-1)."""
+    total = 0
+    for at, digit in enumerate(reversed(bare)):
+        value = int(digit) * (2 if at % 2 else 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
