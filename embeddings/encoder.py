@@ -14,6 +14,9 @@ import numpy.typing as npt
 from embeddings.errors import EncoderUnavailable
 from embeddings.tokenizer import normalise, pairs
 
+# Encoded to tell one version of a model from another.
+_PROBE = "政策问答：社保、医保、公积金、住房、就业、教育、户籍"
+
 Vectors = npt.NDArray[np.float32]
 
 
@@ -86,7 +89,9 @@ class SentenceEncoder:
         except Exception as error:  # the libraries below raise whatever they like
             raise EncoderUnavailable(f"无法加载向量模型“{model}”：{error}") from error
         self.dimensions = int(self._model.get_embedding_dimension() or 0)
-        self.fingerprint = f"sentence-transformers:{model}:{self.dimensions}"
+        # The name alone would not tell a folder's model from the one that replaces it there.
+        probe = np.round(self.encode([_PROBE]), 2) + 0.0
+        self.fingerprint = f"sentence-transformers:{model}:{zlib.crc32(probe.tobytes()):08x}"
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """See `Encoder.encode`."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embeddings.errors import IndexUnavailable
-from embeddings.segment import Segment
+from embeddings.segment import Segment, sync_folder
 
 FORMAT = 1
 
@@ -46,9 +46,12 @@ class IndexFolder:
             self.owned = True
         except OSError:
             self.owned = False
+        # Written or being written, but not yet current: another thread's commit must spare them.
+        self._pending: set[str] = set()
 
     def close(self) -> None:
-        """Give up ownership."""
+        """Give up ownership; nothing is written any more."""
+        self.owned = False
         self._lock.close()
 
     def load(self) -> tuple[State, list[Segment]]:
@@ -57,30 +60,50 @@ class IndexFolder:
         Raises:
             IndexUnavailable: the folder is damaged.
         """
-        empty: tuple[State, list[Segment]] = (State(0, ()), [])
+        while True:
+            state = self._current()
+            try:
+                return state, [Segment.load(self._path / name) for name, _ in state.segments]
+            except IndexUnavailable:
+                # The owner may have replaced the segments while they were being read.
+                if self.owned or self._current() == state:
+                    raise
+
+    def _current(self) -> State:
+        empty = State(0, ())
         try:
             held = json.loads((self._path / "CURRENT").read_text(encoding="utf-8"))
             if (held["format"], held["fingerprint"]) != (FORMAT, self._fingerprint):
                 return empty
             rows = [(row["name"], frozenset(row["dead"])) for row in held["segments"]]
-            state = State(int(held["position"]), tuple(rows))
+            return State(int(held["position"]), tuple(rows))
         except FileNotFoundError:
             return empty
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IndexUnavailable(f"索引目录的 CURRENT 文件已损坏：{error}") from error
-        return state, [Segment.load(self._path / name) for name, _ in rows]
 
     def add(self, segment: Segment) -> str:
-        """Write a segment and return its name; it is not current until `commit`."""
+        """Write a segment and return its name; it is kept until `commit` or `drop`."""
         name = f"segment-{uuid.uuid4().hex}"
         if self.owned:
-            segment.save(self._path / name)
+            self._pending.add(name)
+            try:
+                segment.save(self._path / name)
+            except BaseException:
+                self.drop(name)
+                raise
         return name
+
+    def drop(self, name: str) -> None:
+        """Give up a segment that was added: the next commit deletes it."""
+        self._pending.discard(name)
 
     def commit(self, position: int, segments: Sequence[tuple[str, frozenset[str]]]) -> None:
         """Make these segments the current ones and delete all others."""
         if not self.owned:
             return
+        current = {name for name, _ in segments}
+        self._pending -= current
         held = {
             "format": FORMAT,
             "fingerprint": self._fingerprint,
@@ -92,8 +115,9 @@ class IndexFolder:
             json.dump(held, file, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())
+        # The new segments' names must be on disk before anything refers to them.
+        sync_folder(self._path)
         os.replace(fresh, self._path / "CURRENT")
-        current = {name for name, _ in segments}
         for folder in self._path.glob("segment-*"):
-            if folder.name not in current:
+            if folder.name not in current and folder.name not in self._pending:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -38,7 +38,7 @@ def length_norms(lengths: npt.NDArray[np.int32], mean: float) -> Floats:
     return (K1 * (1 - B + B * lengths / max(mean, 1.0))).astype(np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Postings:
     """Inverted lists over texts 0 … n-1, in flat arrays sorted by (term, position).
 
@@ -114,29 +114,33 @@ class Postings:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def span(self, key: int) -> slice:
-        """Where the postings of a term lie; empty when no text has it."""
-        at = int(np.searchsorted(self.terms, np.uint64(key)))
-        if at == len(self.terms) or int(self.terms[at]) != key:
-            return slice(0, 0)
-        return slice(int(self.starts[at]), int(self.starts[at + 1]))
+    def consistent(self) -> bool:
+        """Whether the arrays fit each other; those of a damaged file do not."""
+        return bool(
+            len(self.starts) == len(self.terms) + 1
+            and self.starts[-1] == len(self.positions) == len(self.counts)
+            and self.positions.max(initial=-1) < len(self.lengths)
+        )
 
-    def frequency(self, key: int) -> int:
-        """In how many texts a term occurs."""
-        span = self.span(key)
-        return int(span.stop - span.start)
+    def spans(self, keys: Sequence[int]) -> list[slice]:
+        """Where the postings of each term lie; empty for a term that no text has."""
+        if not len(self.terms):
+            return [slice(0, 0)] * len(keys)
+        wanted = np.array(keys, dtype=np.uint64)
+        # All terms in one search: a call to numpy costs more than finding one term does.
+        at = np.minimum(np.searchsorted(self.terms, wanted), len(self.terms) - 1)
+        stops = np.where(self.terms[at] == wanted, self.starts[at + 1], self.starts[at])
+        return [*map(slice, self.starts[at].tolist(), stops.tolist())]
 
-    def add_scores(self, total: Floats, key: int, weight: float, norms: Floats) -> None:
+    def add_scores(self, total: Floats, span: slice, weight: float, norms: Floats) -> None:
         """Add weight x BM25's frequency part of one term to the texts that have it, in place."""
-        span = self.span(key)
         positions = self.positions[span]
         counts = self.counts[span].astype(np.float32)
         # A position occurs once a term, so plain indexed addition is safe.
         total[positions] += (weight * (K1 + 1)) * (counts / (counts + norms[positions]))
 
-    def score(self, key: int, position: int, norms: Floats) -> float:
+    def score(self, span: slice, position: int, norms: Floats) -> float:
         """BM25's frequency part of one term in one text, 0 where it does not occur."""
-        span = self.span(key)
         listed = self.positions[span]
         at = int(np.searchsorted(listed, position))
         if at == len(listed) or int(listed[at]) != position:
@@ -144,9 +148,9 @@ class Postings:
         count = float(self.counts[span][at])
         return float(count * (K1 + 1) / (count + float(norms[position])))
 
-    def contains(self, key: int, positions: Ints) -> Flags:
+    def contains(self, span: slice, positions: Ints) -> Flags:
         """Whether each of the given texts has the term."""
-        listed = self.positions[self.span(key)]
+        listed = self.positions[span]
         if len(listed) == 0:
             return np.zeros(len(positions), dtype=np.bool_)
         at = np.minimum(np.searchsorted(listed, positions), len(listed) - 1)

@@ -7,15 +7,23 @@ the encoder claims. (Reciprocal rank fusion did worse in every trial; docs/adr/0
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from embeddings.encoder import Vectors
-from embeddings.lexical import Flags, Floats, Postings, inverse_frequency, length_norms, term_key
+from embeddings.lexical import (
+    Flags,
+    Floats,
+    Ints,
+    Postings,
+    inverse_frequency,
+    length_norms,
+    term_key,
+)
 from embeddings.segment import KINDS, Segment
 from embeddings.tokenizer import matter, normalise
 
@@ -31,7 +39,7 @@ class Contribution:
     of_group: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Term:
     """One distinct token of a question: its kind's number, and count x share of the kind."""
 
@@ -41,28 +49,30 @@ class Term:
     weight: float
 
 
-def query_terms(text: str) -> list[Term]:
-    """The distinct tokens of a question, of both kinds."""
+# The wordings of entries come back with every question that touches them.
+@lru_cache(maxsize=4096)
+def query_terms(text: str) -> tuple[Term, ...]:
+    """The distinct tokens of a question, of both kinds, kind by kind."""
     folded = normalise(text)
-    return [
+    return tuple(
         Term(token, term_key(token), kind, count * share)
         for kind, (tokenise, share) in enumerate(KINDS)
         for token, count in Counter(tokenise(folded)).items()
-    ]
+    )
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question in tokens: all of them to rank by, those of its matter to judge a hit by."""
+def matter_terms(text: str) -> tuple[Term, ...]:
+    """The distinct tokens of a question's matter; one of asking words only is its own matter."""
+    return query_terms(matter(text)) or query_terms(text)
 
-    terms: list[Term]
-    matter: list[Term]
 
-    @classmethod
-    def read(cls, text: str) -> "Question":
-        """Tokenise; a question of asking words only is its own matter."""
-        terms = query_terms(text)
-        return cls(terms, query_terms(matter(text)) or terms)
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A term looked up in a collection: its idf, and where its postings lie in each block."""
+
+    term: Term
+    idf: float
+    spans: tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -84,13 +94,27 @@ class Statistics:
         mean = tokens / max(self.total, 1)
         return tuple(length_norms(part.lengths, mean) for part in self.parts)
 
-    def idf(self, key: int) -> float:
+    def weigh(self, terms: Sequence[Term]) -> list[Weighed]:
+        """Look terms up in all blocks."""
+        keys = [term.key for term in terms]
+        by_part = [part.spans(keys) for part in self.parts]
+        found = []
+        for at, term in enumerate(terms):
+            spans = tuple(spans[at] for spans in by_part)
+            frequency = sum(span.stop - span.start for span in spans)
+            found.append(Weighed(term, inverse_frequency(frequency, self.total), spans))
+        return found
+
+    def idf(self, term: Term) -> float:
         """Inverse document frequency of a term over all blocks."""
-        known = self.known.get(key)
-        if known is None:
-            frequency = sum(part.frequency(key) for part in self.parts)
-            known = self.known[key] = inverse_frequency(frequency, self.total)
-        return known
+        idf = self.known.get(term.key)
+        if idf is None:
+            (weighed,) = self.weigh([term])
+            idf = weighed.idf
+            # Terms of questions alone are not kept: there is no end of them.
+            if any(span.start < span.stop for span in weighed.spans):
+                self.known[term.key] = idf
+        return idf
 
 
 class Snapshot:
@@ -115,33 +139,33 @@ class Snapshot:
         )
 
     def __len__(self) -> int:
-        return sum(
+        return sum(self.sizes())
+
+    def sizes(self) -> list[int]:
+        """How many items of each segment are alive."""
+        return [
             len(segment) if alive is None else int(alive.sum())
             for segment, alive in zip(self.segments, self.alive, strict=True)
-        )
+        ]
 
     def lexical(self, terms: Sequence[Term]) -> list[Floats]:
         """The lexical score of every item, one array a segment; -inf for the dead."""
-        weighted = [
-            (
-                term,
-                term.weight * self._passages[term.kind].idf(term.key),
-                GROUP_WEIGHT * term.weight * self._documents[term.kind].idf(term.key),
-            )
-            for term in terms
-        ]
+        of_items = _weigh(self._passages, terms)
+        of_groups = _weigh(self._documents, terms)
         scores = []
         for number, (segment, alive) in enumerate(zip(self.segments, self.alive, strict=True)):
             own = np.zeros(len(segment), dtype=np.float32)
             whole = np.zeros(len(segment.groups), dtype=np.float32)
-            for term, own_weight, whole_weight in weighted:
-                kind = term.kind
-                segment.passages[kind].add_scores(
-                    own, term.key, own_weight, self._passages[kind].norms[number]
-                )
-                segment.documents[kind].add_scores(
-                    whole, term.key, whole_weight, self._documents[kind].norms[number]
-                )
+            for total, blocks, statistics, weighed, share in (
+                (own, segment.passages, self._passages, of_items, 1.0),
+                (whole, segment.documents, self._documents, of_groups, GROUP_WEIGHT),
+            ):
+                for each in weighed:
+                    span, kind = each.spans[number], each.term.kind
+                    if span.start < span.stop:
+                        weight = share * each.term.weight * each.idf
+                        norms = statistics[kind].norms[number]
+                        blocks[kind].add_scores(total, span, weight, norms)
             own += whole[segment.group_of]
             if alive is not None:
                 own[~alive] = -np.inf
@@ -149,16 +173,19 @@ class Snapshot:
         return scores
 
     def coverage(
-        self, terms: Sequence[Term], segment: int, positions: npt.NDArray[np.int64]
+        self, terms: Sequence[Term], segments: Sequence[int], positions: Sequence[int]
     ) -> Floats:
         """Share of the question, weighted by idf, that stands in each of the given items."""
+        weighed = _weigh(self._passages, terms)
+        whole = sum(each.term.weight * each.idf for each in weighed)
         found = np.zeros(len(positions), dtype=np.float32)
-        whole = 0.0
-        for term in terms:
-            weight = term.weight * self._passages[term.kind].idf(term.key)
-            whole += weight
-            postings = self.segments[segment].passages[term.kind]
-            found += np.float32(weight) * postings.contains(term.key, positions)
+        numbers, places = np.array(segments, dtype=np.int64), np.array(positions, dtype=np.int64)
+        for number in set(segments):
+            here = numbers == number
+            passages = self.segments[number].passages
+            for each in weighed:
+                has = passages[each.term.kind].contains(each.spans[number], places[here])
+                found[here] += np.float32(each.term.weight * each.idf) * has
         return found / np.float32(max(whole, 1e-9))
 
     def explain(self, terms: Sequence[Term], segment: int, position: int) -> list[Contribution]:
@@ -166,15 +193,21 @@ class Snapshot:
         held = self.segments[segment]
         group = int(held.group_of[position])
         rows = []
-        for term in terms:
-            passages, documents = self._passages[term.kind], self._documents[term.kind]
-            own = held.passages[term.kind].score(term.key, position, passages.norms[segment])
-            whole = held.documents[term.kind].score(term.key, group, documents.norms[segment])
+        for of_item, of_group in zip(
+            _weigh(self._passages, terms), _weigh(self._documents, terms), strict=True
+        ):
+            term = of_item.term
+            own = held.passages[term.kind].score(
+                of_item.spans[segment], position, self._passages[term.kind].norms[segment]
+            )
+            whole = held.documents[term.kind].score(
+                of_group.spans[segment], group, self._documents[term.kind].norms[segment]
+            )
             rows.append(
                 Contribution(
                     term.token,
-                    own * term.weight * passages.idf(term.key),
-                    whole * term.weight * documents.idf(term.key) * GROUP_WEIGHT,
+                    own * term.weight * of_item.idf,
+                    whole * term.weight * of_group.idf * GROUP_WEIGHT,
                 )
             )
         return sorted(rows, key=lambda row: -(row.of_item + row.of_group))
@@ -182,71 +215,104 @@ class Snapshot:
     def covered(self, question: str, text: str) -> float:
         """Share of a question's matter, idf-weighted, whose tokens occur in a text, 0 to 1."""
         theirs = {(term.kind, term.key) for term in query_terms(text)}
+        total = held = 0.0
+        for term in matter_terms(question):
+            weight = term.weight * self._passages[term.kind].idf(term)
+            total += weight
+            held += weight * ((term.kind, term.key) in theirs)
+        return held / total if total else 0.0
+
+    def agreement(self, left: str, right: str) -> float:
+        """Overlap of two short texts in [0, 1]: Dice's coefficient over tokens, idf-weighted."""
+        ours, theirs = (
+            {
+                (term.kind, term.key): self._passages[term.kind].idf(term) * KINDS[term.kind][1]
+                for term in matter_terms(text)
+            }
+            for text in (left, right)
+        )
+        total = sum(ours.values()) + sum(theirs.values())
+        return 2 * sum(ours[at] for at in ours.keys() & theirs.keys()) / total if total else 0.0
+
+    def covered(self, question: str, text: str) -> float:
+        """Share of a question's matter, idf-weighted, whose tokens occur in a text, 0 to 1."""
+        theirs = {(term.kind, term.key) for term in query_terms(text)}
         weights = [
-            ((term.kind, term.key), term.weight * self._passages[term.kind].idf(term.key))
-            for term in Question.read(question).matter
+            ((term.kind, term.key), term.weight * self._passages[term.kind].idf(term))
+            for term in matter_terms(question)
         ]
         total = sum(weight for _, weight in weights)
         return sum(weight for at, weight in weights if at in theirs) / total if total else 0.0
 
-    def agreement(self, left: str, right: str) -> float:
-        """Overlap of two short texts in [0, 1]: Dice's coefficient over tokens, idf-weighted."""
-        ours = {(term.kind, term.key): term for term in Question.read(left).matter}
-        theirs = {(term.kind, term.key): term for term in Question.read(right).matter}
-        weights = {
-            at: self._passages[at[0]].idf(at[1]) * KINDS[at[0]][1] for at in {*ours, *theirs}
-        }
-        total = sum(weights[at] for at in ours) + sum(weights[at] for at in theirs)
-        return 2 * sum(weights[at] for at in ours.keys() & theirs.keys()) / total if total else 0.0
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """An item in the running: where it is, and what speaks for it."""
 
     segment: int
     position: int
-    lexical: float
+    score: float
     cosine: float
-    coverage: float
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidates of all segments side by side, not yet ordered; all of shape (n,)."""
+
+    segments: Ints
+    positions: Ints
+    lexical: npt.NDArray[np.float64]
+    cosines: npt.NDArray[np.float64]
 
 
 def candidates(
-    snapshot: Snapshot, question: Question, query: Vectors | None, depth: int
-) -> list[Candidate]:
+    snapshot: Snapshot, terms: Sequence[Term], query: Vectors | None, depth: int
+) -> Pool:
     """The best `depth` items of each segment by words, and half as many by vector."""
-    found: list[Candidate] = []
-    scores = snapshot.lexical(question.terms)
-    for number, (segment, own) in enumerate(zip(snapshot.segments, scores, strict=True)):
+    numbers, positions, lexical, cosines = [], [], [], []
+    for number, (segment, own) in enumerate(
+        zip(snapshot.segments, snapshot.lexical(terms), strict=True)
+    ):
         chosen = _top(own, depth)
         if query is not None and query.any():
             near, _ = segment.nearest.search(query, depth // 2)
             chosen = np.union1d(chosen, near)
         chosen = chosen[np.isfinite(own[chosen])]
-        cosines = (
-            segment.cosines(query, chosen)
-            if query is not None
-            else np.zeros(len(chosen), dtype=np.float32)
+        numbers.append(np.full(len(chosen), number))
+        positions.append(chosen)
+        lexical.append(own[chosen])
+        cosines.append(
+            np.zeros(len(chosen)) if query is None else segment.cosines(query, chosen)
         )
-        coverage = snapshot.coverage(question.matter, number, chosen)
-        found.extend(
-            Candidate(number, int(at), float(own[at]), float(cosine), float(covered))
-            for at, cosine, covered in zip(chosen, cosines, coverage, strict=True)
+    return Pool(
+        np.concatenate(numbers),
+        np.concatenate(positions),
+        np.concatenate(lexical).astype(np.float64),
+        np.concatenate(cosines).astype(np.float64),
+    )
+
+
+def fuse(pool: Pool, trust: float) -> Iterator[Candidate]:
+    """Score candidates by relative lexical score and cosine, best first."""
+    best = float(pool.lexical.max(initial=0.0)) or 1.0
+    scores = (1 - trust) * pool.lexical / best + trust * pool.cosines
+    for at in np.lexsort((pool.positions, -pool.segments, -scores)):
+        yield Candidate(
+            int(pool.segments[at]),
+            int(pool.positions[at]),
+            float(scores[at]),
+            float(pool.cosines[at]),
         )
+
+
+def _weigh(of_kinds: Sequence[Statistics], terms: Sequence[Term]) -> list[Weighed]:
+    found: list[Weighed] = []
+    for kind, statistics in enumerate(of_kinds):
+        found += statistics.weigh([term for term in terms if term.kind == kind])
     return found
 
 
-def fuse(found: Sequence[Candidate], trust: float) -> list[tuple[float, Candidate]]:
-    """Score candidates by relative lexical score and cosine, best first."""
-    best = max((candidate.lexical for candidate in found), default=0.0) or 1.0
-    scored = [
-        ((1 - trust) * candidate.lexical / best + trust * candidate.cosine, candidate)
-        for candidate in found
-    ]
-    return sorted(scored, key=lambda pair: (-pair[0], -pair[1].segment, pair[1].position))
-
-
-def _top(scores: Floats, k: int) -> npt.NDArray[np.int64]:
+def _top(scores: Floats, k: int) -> Ints:
     positive = np.flatnonzero(scores > 0)
     if len(positive) <= k:
         return positive

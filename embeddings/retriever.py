@@ -14,7 +14,15 @@ from pathlib import Path
 from embeddings.encoder import Encoder, Vectors
 from embeddings.errors import EncoderUnavailable, IndexUnavailable
 from embeddings.folder import IndexFolder
-from embeddings.ranking import Contribution, Question, Snapshot, candidates, fuse, query_terms
+from embeddings.ranking import (
+    Candidate,
+    Contribution,
+    Snapshot,
+    candidates,
+    fuse,
+    matter_terms,
+    query_terms,
+)
 from embeddings.segment import Item, Segment
 
 log = logging.getLogger(__name__)
@@ -111,7 +119,7 @@ class Retriever:
         with self._lock:
             held = self._snapshot
             dead = [
-                old | gone.intersection(segment.groups) if gone else old
+                old | segment.held(gone)
                 for segment, old in zip(held.segments, held.dead, strict=True)
             ]
             segments, names = list(held.segments), list(self._names)
@@ -127,15 +135,19 @@ class Retriever:
             self._swap([], [], [], 0)
 
     def merge(self) -> bool:
-        """Merge one run of small neighbouring segments, if any; searching goes on meanwhile.
+        """Rewrite one run of small neighbouring segments, or a mostly dead one, if there is any.
+
+        Searching and `apply` go on meanwhile.
 
         Returns:
             Whether something was merged: call again until it says no.
         """
         with self._merging:
             with self._lock:
-                held, names = self._snapshot, self._names
-            start, stop = _run_to_merge([len(segment) for segment in held.segments])
+                held = self._snapshot
+            start, stop = _run_to_merge(
+                [len(segment) for segment in held.segments], alive=held.sizes()
+            )
             if start == stop:
                 return False
             parts, dead = held.segments[start:stop], held.dead[start:stop]
@@ -143,11 +155,16 @@ class Retriever:
             name = self._folder.add(merged) if self._folder else ""
             with self._lock:
                 now = self._snapshot
-                if self._names[: len(names)] != names or now.segments[start:stop] != parts:
-                    return False  # cleared meanwhile
-                # What died during the merge is still in the merged segment.
-                late = frozenset[str]().union(*now.dead[start:stop]).intersection(merged.groups)
-                late -= frozenset[str]().union(*dead)
+                if now.segments[start:stop] != parts:
+                    # Cleared, or moved by the end of an older segment, meanwhile.
+                    if self._folder:
+                        self._folder.drop(name)
+                    return False
+                # What died during the merge is still in the merged segment. Part by part: a group
+                # that had died in an older part may have been alive in a younger one.
+                late = frozenset[str]().union(
+                    *(after - before for after, before in zip(now.dead[start:stop], dead, strict=True))
+                )
                 self._swap(
                     [*now.segments[:start], merged, *now.segments[stop:]],
                     [*self._names[:start], name, *self._names[stop:]],
@@ -164,24 +181,38 @@ class Retriever:
             per_group: how many of one group at most.
         """
         snapshot = self._snapshot
-        question = Question.read(text)
-        if not question.terms or not snapshot.segments:
+        terms = query_terms(text)
+        if not terms or not snapshot.segments:
             return []
         vector = self._vector(text)
-        found = candidates(snapshot, question, vector, max(k * DEPTH, LEAST_DEPTH))
-        hits: list[Hit] = []
+        pool = candidates(snapshot, terms, vector, max(k * DEPTH, LEAST_DEPTH))
+        ranked = fuse(pool, self._encoder.trust if vector is not None else 0.0)
+        chosen: list[tuple[str, Candidate]] = []
         seen: dict[str, int] = {}
-        for score, candidate in fuse(found, self._encoder.trust if vector is not None else 0.0):
+        for candidate in ranked:
+            if len(chosen) >= k:
+                break
             segment = snapshot.segments[candidate.segment]
             group = segment.groups[int(segment.group_of[candidate.position])]
             seen[group] = seen.get(group, 0) + 1
-            if seen[group] > per_group:
-                continue
-            key = segment.keys[candidate.position]
-            hits.append(Hit(key, group, score, candidate.coverage, candidate.cosine))
-            if len(hits) == k:
-                break
-        return hits
+            if seen[group] <= per_group:
+                chosen.append((group, candidate))
+        # Only of what is shown: of all candidates it would take a quarter of the whole time.
+        coverage = snapshot.coverage(
+            matter_terms(text),
+            [candidate.segment for _, candidate in chosen],
+            [candidate.position for _, candidate in chosen],
+        )
+        return [
+            Hit(
+                snapshot.segments[candidate.segment].keys[candidate.position],
+                group,
+                candidate.score,
+                float(covered),
+                candidate.cosine,
+            )
+            for (group, candidate), covered in zip(chosen, coverage, strict=True)
+        ]
 
     def explain(self, text: str, key: str) -> list[Contribution]:
         """Why an item scored as it did, token by token; empty when it is not in the index."""
@@ -230,14 +261,22 @@ class Retriever:
         self.position = position
 
 
-def _run_to_merge(sizes: Sequence[int]) -> tuple[int, int]:
-    """Bounds of the youngest run of segments worth merging; equal bounds when there is none."""
-    start = len(sizes) - 1
-    total = sizes[start] if sizes else 0
-    while start > 0:
-        older = sizes[start - 1]
-        if older >= MERGE_RATIO * total or older + total > MERGE_UP_TO:
-            break
-        start -= 1
-        total += older
-    return (start, len(sizes)) if 0 <= start < len(sizes) - 1 else (0, 0)
+def _run_to_merge(sizes: Sequence[int], *, alive: Sequence[int]) -> tuple[int, int]:
+    """Bounds of the youngest run of segments worth rewriting; equal bounds when there is none.
+
+    Args:
+        sizes: items of each segment, oldest first.
+        alive: how many of them are not of a dead group.
+    """
+    for stop in range(len(sizes), 0, -1):
+        start, total = stop - 1, alive[stop - 1]
+        while start > 0:
+            older = alive[start - 1]
+            if older >= MERGE_RATIO * total or older + total > MERGE_UP_TO:
+                break
+            start -= 1
+            total += older
+        mostly_dead = 2 * total < sizes[start] and total <= MERGE_UP_TO
+        if stop - start > 1 or mostly_dead:
+            return start, stop
+    return 0, 0

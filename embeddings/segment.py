@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ class Item:
     group: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Segment:
-    """Items (positions 0 … n-1) and the groups they belong to (0 … g-1).
+    """Items (positions 0 … n-1) and the groups they belong to (0 … g-1); equal only to itself.
 
     Attributes:
         group_of: group of each item, shape (n,).
@@ -81,14 +82,16 @@ class Segment:
             passages.append(Postings.build(of_item))
             documents.append(Postings.build(of_group))
         vectors = encoder.encode([f"{item.title} {item.text}" for item in items])
+        stored = vectors.astype(np.float16)
         return cls(
             tuple(item.key for item in items),
             tuple(groups),
             group_of,
             tuple(passages),
             tuple(documents),
-            vectors.astype(np.float16),
-            FaissIndex(vectors),
+            stored,
+            # Of the stored precision, so that an index finds the same before and after a restart.
+            FaissIndex(stored.astype(np.float32)),
         )
 
     @classmethod
@@ -126,7 +129,18 @@ class Segment:
 
     def alive_groups(self, dead: frozenset[str]) -> Flags:
         """Flag of each group: not among the dead."""
-        return np.array([group not in dead for group in self.groups], dtype=np.bool_)
+        alive = np.ones(len(self.groups), dtype=np.bool_)
+        alive[[self.numbers[group] for group in self.held(dead)]] = False
+        return alive
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Number of each group."""
+        return {group: number for number, group in enumerate(self.groups)}
+
+    def held(self, groups: Iterable[str]) -> frozenset[str]:
+        """Those of the given groups that are in this segment, dead or alive."""
+        return frozenset(group for group in groups if group in self.numbers)
 
     def cosines(self, query: Vectors, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Inner products of the query's unit vector with the given items."""
@@ -148,6 +162,7 @@ class Segment:
             json.dump({"keys": self.keys, "groups": self.groups}, file, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())
+        sync_folder(folder)
 
     @classmethod
     def load(cls, folder: Path) -> "Segment":
@@ -158,20 +173,34 @@ class Segment:
         """
         try:
             names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
+            keys, groups = tuple(names["keys"]), tuple(names["groups"])
             group_of = np.load(folder / "group_of.npy")
             vectors = np.load(folder / "vectors.npy")
             passages, documents = (
                 tuple(_load_postings(folder, f"{name}.{kind}") for kind in range(len(KINDS)))
                 for name in ("passages", "documents")
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise IndexUnavailable(f"索引片段 {folder.name} 不完整：{error}") from error
-        keys, groups = tuple(names["keys"]), tuple(names["groups"])
         sizes = {len(keys), len(group_of), len(vectors), *(len(part) for part in passages)}
-        if len(sizes) != 1 or {len(groups)} != {len(part) for part in documents}:
-            raise IndexUnavailable(f"索引片段 {folder.name} 的各部分长度不一致")
+        if (
+            len(sizes) != 1
+            or {len(groups)} != {len(part) for part in documents}
+            or not all(part.consistent() for part in (*passages, *documents))
+            or group_of.max(initial=-1) >= len(groups)
+        ):
+            raise IndexUnavailable(f"索引片段 {folder.name} 的各部分互相不符")
         nearest = FaissIndex(vectors.astype(np.float32))
         return cls(keys, groups, group_of, passages, documents, vectors, nearest)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force to disk which files a folder has; their content is forced file by file."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _load_postings(folder: Path, name: str) -> Postings:

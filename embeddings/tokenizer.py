@@ -45,6 +45,8 @@ _ASKING = re.compile(
 
 def normalise(text: str) -> str:
     """Fold spelling variants: NFKC, lower case, simplified characters, no invisible marks."""
+    # Half of a surrogate pair, as a cut-off emoji leaves it, is no text to the converter.
+    text = text.encode("utf-8", "replace").decode("utf-8")
     text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).lower()
     return str(_traditional_to_simplified.convert(text))
 

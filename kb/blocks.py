@@ -1,4 +1,4 @@
-"""The paragraph-level value that readers hand to the parser; hides nothing, so both may share it."""
+"""The paragraph that readers hand to the parser; hides nothing, it is the seam of the two."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -31,13 +31,23 @@ class Database:
         if self.dialect == "sqlite":
             self.engine = _sqlite_engine(url)
         else:
-            self.engine = create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+            # Times come back in the zone of the session: UTC whatever the server's own zone is.
+            self.engine = create_engine(
+                url,
+                pool_pre_ping=True,
+                pool_size=10,
+                max_overflow=20,
+                connect_args={"options": "-c timezone=UTC"},
+            )
         self._writer = self.engine.execution_options(immediate=True)
+        self._reader = self.engine
+        if self.dialect == "postgresql":
+            self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ")
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session on one consistent state; nothing it does is kept."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -46,7 +56,7 @@ class Database:
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
-    def serialise(self, session: Session) -> None:
+    def serialise(self, session: Session | Connection) -> None:
         """Let this transaction be the only one that numbers changes until it ends.
 
         Followers read the change log by number, so numbers must become visible in order. SQLite
@@ -56,10 +66,11 @@ class Database:
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
 
     def migrate(self) -> None:
-        """Create the tables or bring them up to date."""
+        """Create the tables or bring them up to date; several processes may do so at once."""
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.engine.connect() as connection:
+        with self._writer.begin() as connection:
+            self.serialise(connection)
             config.attributes["connection"] = connection
             logging.getLogger("alembic").setLevel(logging.WARNING)
             command.upgrade(config, "head")
@@ -69,18 +80,20 @@ class Database:
         with self.engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
 
-    def backup(self, target: Path) -> None:
-        """Copy an SQLite database consistently while it is in use.
-
-        Raises:
-            NotImplementedError: for other databases, which bring tools of their own.
-        """
-        if self.dialect != "sqlite":
-            raise NotImplementedError("PostgreSQL 数据库请使用 pg_dump 备份")
+    def problem(self) -> str:
+        """What is wrong with the stored data, in Chinese; empty when nothing is."""
+        query = "PRAGMA quick_check" if self.dialect == "sqlite" else "SELECT 'ok'"
         with self.engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT").execute(
-                text("VACUUM INTO :target"), {"target": str(target)}
-            )
+            verdict = str(connection.execute(text(query)).scalar())
+        return "" if verdict == "ok" else f"数据库文件损坏：{verdict}"
+
+    def backup(self, target: Path) -> None:
+        """Copy an SQLite database consistently, while it may be in use."""
+        connection = self.engine.raw_connection()
+        try:
+            connection.cursor().execute("VACUUM INTO ?", (str(target),))
+        finally:
+            connection.close()
 
     def dispose(self) -> None:
         """Close all pooled connections."""

@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice, pairwise
@@ -28,6 +29,7 @@ from kb.regions import Regions
 
 # Files of one transaction: few enough to lose little, many enough to be quick.
 BATCH = 50
+SOURCE_URL = 1024
 # Titles that end so name one regulation for a place, whatever number each version bears.
 _REGULATION = re.compile(r"(法|法典|条例|办法|规定|规则|细则|章程|解释)([（(](试行|暂行)[）)])?$")
 
@@ -97,7 +99,7 @@ class Documents:
         remaining = iter(files)
         while batch := list(islice(remaining, BATCH)):
             readings = [self._read(upload) for upload in batch]
-            with self._db.transaction() as session:
+            with self._writing() as session:
                 outcomes = [
                     reading
                     if isinstance(reading, Imported)
@@ -112,7 +114,7 @@ class Documents:
         Raises:
             NotFound: no such document.
         """
-        with self._db.transaction() as session:
+        with self._writing() as session:
             document = _get(session, document_id)
             self._publish(session, document, document.revisions[-1], actor=actor)
 
@@ -122,7 +124,7 @@ class Documents:
         Raises:
             NotFound: no such document.
         """
-        with self._db.transaction() as session:
+        with self._writing() as session:
             document = _get(session, document_id)
             document.status = Status.WITHDRAWN
             document.updated_at = datetime.now(UTC)
@@ -138,11 +140,21 @@ class Documents:
         Raises:
             NotFound: no such document, or no such successor.
         """
-        with self._db.transaction() as session:
+        with self._writing() as session:
             document = _get(session, document_id)
             if successor_id is not None:
                 _get(session, successor_id)
             _repeal(session, document, on, successor_id, actor)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        """A transaction beside which no other one adds documents or departments of the same name.
+
+        The lock comes first: taken after the first insert, two imports could wait for each other.
+        """
+        with self._db.transaction() as session:
+            self._db.serialise(session)
+            yield session
 
     def _read(self, upload: Upload) -> _Read | Imported:
         filename = PurePath(upload.filename.replace("\\", "/")).name
@@ -154,6 +166,9 @@ class Documents:
             parsed = parse(blocks)
             if not parsed.clauses:
                 raise DocumentUnreadable("文件里没有读到正文")
+            if len(upload.source_url) > SOURCE_URL:
+                # Cut short it would name another page.
+                raise DocumentRefused(f"来源网址超过 {SOURCE_URL} 个字符")
             region_code = self._regions.resolve(upload.region)
         except KnowledgeError as error:
             return Imported(upload.filename, "failed", reason=str(error))
@@ -197,6 +212,9 @@ class Documents:
             where = [Document.title == title, Document.region_code == reading.region_code]
         else:
             return None
+        start = metadata.effective_on or metadata.issued_on or date.min
+        # Enacted again after its repeal, it is another document: the old one stays repealed.
+        where.append(Document.repealed_on.is_(None) | (Document.repealed_on > start))
         return session.scalar(select(Document).where(*where).order_by(Document.id).limit(1))
 
     def _new_document(self, session: Session, reading: _Read) -> Document:
@@ -205,9 +223,9 @@ class Documents:
         document = Document(
             title=(upload.title or metadata.title)[:512],
             document_number=metadata.document_number,
-            issuer=metadata.issuer,
+            issuer=metadata.issuer[:256] if metadata.issuer else None,
             index_number=metadata.index_number,
-            topic=upload.topic,
+            topic=upload.topic[:64],
             source_url=upload.source_url,
             region_code=reading.region_code,
             department=department_named(session, upload.department) if upload.department else None,
@@ -236,6 +254,7 @@ class Documents:
         self, session: Session, document: Document, revision: Revision, *, actor: str
     ) -> None:
         now = datetime.now(UTC)
+        returning = document.status is Status.WITHDRAWN
         revision.published_at = now
         document.status = Status.PUBLISHED
         document.published_on = document.published_on or self._today()
@@ -246,24 +265,26 @@ class Documents:
         self._apply_repeals(session, document, revision, actor)
         subject = f"document:{document.id}"
         audit(session, actor=actor, action="publish", subject=subject, revision=revision.number)
-        changed(self._db, session, revision_group(revision.id))
+        touched = document.revisions if returning else [revision]
+        changed(self._db, session, *(revision_group(each.id) for each in touched))
 
     def _apply_repeals(
         self, session: Session, document: Document, revision: Revision, actor: str
     ) -> None:
-        """Repeal what this revision names, and this document where one in the base named it."""
+        """Repeal what this revision names, and this document where one in the base named it.
+
+        The earliest repeal counts, and what began after a repeal is not meant by it, so the order
+        of imports does not matter.
+        """
         day = revision.effective_on or revision.issued_on or self._today()
         targets = session.scalars(select(Repeal.target).where(Repeal.revision_id == revision.id))
-        for older in session.scalars(_named(list(targets), document.id)):
-            if _start(older.revisions[-1]) < day:
+        for older in session.scalars(_named(list(targets), document)):
+            if _repealable(older, day):
                 _repeal(session, older, day, document.id, actor)
-        names = [name for name in (document.title, document.document_number) if name]
-        newer = select(Revision).join(Repeal).where(Repeal.target.in_(names))
-        newer = newer.where(Revision.document_id != document.id, Revision.published_at.is_not(None))
-        for other in session.scalars(newer):
-            repealed_on = other.effective_on or other.issued_on or self._today()
-            if _start(revision) < repealed_on:
-                _repeal(session, document, repealed_on, other.document_id, actor)
+        for other in session.scalars(_naming(document)):
+            day = other.effective_on or other.issued_on or self._today()
+            if _repealable(document, day):
+                _repeal(session, document, day, other.document_id, actor)
 
 
 def _get(session: Session, document_id: int) -> Document:
@@ -273,11 +294,33 @@ def _get(session: Session, document_id: int) -> Document:
     return document
 
 
-def _named(targets: Sequence[str], except_id: int) -> Select[Document]:
+def _named(targets: Sequence[str], by: Document) -> Select[Document]:
+    """Documents that another one means: a number is unique, a title only within its region."""
     return select(Document).where(
-        Document.title.in_(targets) | Document.document_number.in_(targets),
-        Document.id != except_id,
+        Document.document_number.in_(targets)
+        | (Document.title.in_(targets) & _same_region(by.region_code)),
+        Document.id != by.id,
     )
+
+
+def _naming(document: Document) -> Select[Revision]:
+    """Published revisions of other documents that repeal this one; the reverse of `_named`."""
+    by_title = (Repeal.target == document.title) & _same_region(document.region_code)
+    return (
+        select(Revision)
+        .join(Repeal)
+        .join(Revision.document)
+        .where(
+            (Repeal.target == document.document_number) | by_title,
+            Revision.document_id != document.id,
+            Revision.published_at.is_not(None),
+        )
+        .order_by(Revision.id)
+    )
+
+
+def _same_region(code: str | None) -> ColumnElement[bool]:
+    return Document.region_code == code
 
 
 def _add_revision(session: Session, document: Document, reading: _Read) -> Revision:
@@ -320,13 +363,26 @@ def _start(revision: Revision) -> date:
     return revision.effective_on or revision.issued_on or date.min
 
 
+def _repealable(document: Document, on: date) -> bool:
+    if document.repealed_on is not None and document.repealed_on <= on:
+        return False
+    known = [each for each in document.revisions if each.published_at] or document.revisions
+    return max(map(_start, known)) < on
+
+
 def _order_periods(document: Document) -> None:
-    """Let each published revision end where the next one begins, in order of their first days."""
+    """Let each published revision end where the next one begins, in order of their first days.
+
+    One without any date is taken to replace all that were imported before it.
+    """
     published = [each for each in document.revisions if each.published_at]
-    published.sort(key=lambda each: (_start(each), each.number))
+    starts: dict[int, date] = {}
+    for each in published:
+        dated = each.effective_on or each.issued_on
+        starts[each.number] = dated or max(starts.values(), default=date.min)
+    published.sort(key=lambda each: (starts[each.number], each.number))
     for older, newer in pairwise(published):
-        # Undated revisions follow each other by number, and the newest one counts at once.
-        older.superseded_on = _start(newer)
+        older.superseded_on = starts[newer.number]
     latest = published[-1]
     latest.superseded_on = None
     document.document_number = latest.document_number or document.document_number

@@ -17,9 +17,9 @@ from kb.metadata import normalise_document_number
 from kb.models import Basis, Entry, Phrasing, Status, Tag
 from kb.regions import Regions
 
-# 《title》第五十八条 or 某政发〔2024〕1号第三条: name, then the article that is meant.
-_BASIS = re.compile(r"^\s*(?:《(?P<title>.+)》|(?P<number>.+?号))\s*(?P<rest>.*)$")
-_ARTICLE = re.compile(r"第[〇零一二两三四五六七八九十百千\d]+条(?:之[一二三四五六七八九十]+)?")
+# 某政发〔2024〕1号第三条: name, then the article that is meant.
+_NUMBERED = re.compile(r"(?P<number>[^《》]+?号)(?P<rest>.*)", re.S)
+_ARTICLE = re.compile(r"第([〇零一二两三四五六七八九十百千]+|\d{1,4})条(?:之[一二三四五六七八九十]+)?")
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,48 @@ class Entries:
 
 
 def parse_basis(text: str) -> tuple[str, str]:
-    """Split a basis into what names the document and the article: ("…法", "第五十八条")."""
-    match = _BASIS.match(text)
-    if match is None:
-        return text.strip(), ""
-    article = _ARTICLE.search(match["rest"])
-    number = normalise_document_number(match["number"] or "")
-    name = match["title"] or number or match["number"]
-    return name.strip(), article[0] if article else ""
+    """Split a basis into what names the document and the article: ("…法", "第五十八条").
+
+    《》 inside a title belong to it; of several documents the first one counts.
+    """
+    text = text.strip()
+    name, rest = _quoted_title(text)
+    if not name and (match := _NUMBERED.match(text)):
+        name = normalise_document_number(match["number"]) or match["number"].strip()
+        _, rest = _quoted_title(match["rest"].strip())
+    if not name:
+        return text, ""
+    article = _ARTICLE.search(rest.partition("《")[0])
+    return name, _in_words(article) if article else ""
+
+
+def _quoted_title(text: str) -> tuple[str, str]:
+    """The title in the outermost 《》 that a text begins with, if any, and what follows."""
+    depth = 0
+    for at, char in enumerate(text):
+        depth += (char == "《") - (char == "》")
+        if at == 0 and depth == 0:
+            break
+        if depth == 0:
+            return text[1:at].strip(), text[at + 1 :]
+    return "", text
+
+
+def _in_words(article: re.Match[str]) -> str:
+    """第58条 as the laws print it, 第五十八条."""
+    label = article[1]
+    if not label.isdigit():
+        return article[0]
+    value, words = int(label), ""
+    for unit, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
+        digit, value = divmod(value, unit)
+        if digit:
+            words += "一二三四五六七八九"[digit - 1] + name
+        elif words and value and words[-1] != "零":
+            words += "零"
+    if words.startswith("一十"):
+        words = words[1:]
+    return article[0].replace(label, words, 1)
 
 
 def _find(session: Session, record: EntryRecord, region_code: str | None) -> Entry | None:

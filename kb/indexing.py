@@ -79,6 +79,21 @@ class Indexer:
                     progress(done, len(groups))
         return len(groups)
 
+    def merge(self) -> bool:
+        """Merge some segments of the index; whether there was anything to merge."""
+        return self._retriever.merge()
+
+    @property
+    def owner(self) -> bool:
+        """Whether this process writes the index on disk; another one does while a service runs."""
+        return self._retriever.owner
+
+    def lag(self) -> int:
+        """How many changes the index has yet to see."""
+        with self._db.reading() as session:
+            last = session.scalar(select(func.max(Change.number))) or 0
+        return max(0, last - self._retriever.position)
+
     def watch(self, stop: threading.Event, interval: float = 0.2) -> None:
         """Follow the log until told to stop; run in a thread of its own."""
         merger = threading.Thread(target=self._merge, args=(stop,), name="merge", daemon=True)

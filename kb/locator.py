@@ -83,6 +83,7 @@ class Locator:
             inner = [step for step in inner if step.level != "first"]
         dotted = [step for step in inner if step.level in _DOTTED]
         if dotted:
-            inner = [s for s in inner if s.level != "third" and (s.level not in _DOTTED or s == dotted[-1])]
+            spoken = {*_DOTTED, "third"}  # 1.2.3 names them all
+            inner = [s for s in inner if s.level not in spoken or s is dotted[-1]]
         words = "".join(step.label + _SUFFIX.get(step.level, "") for step in inner)
         return " ".join(word for word in (self.annex, words) if word)

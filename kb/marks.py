@@ -53,8 +53,8 @@ _FIRST_CHAR = {"bc": ("second", "㈠"), "dc": ("fourth", "⑴"), "cc": ("third",
 
 _PLACE_AFTER = rf" ?第 ?[{CHINESE}\d]+ ?(?:、[{CHINESE}\d]+|和第[{CHINESE}]+)?[款项目条编章节]"
 _REFERENCE_AFTER = re.compile(
-    rf"{_PLACE_AFTER}| ?(?:的|规定|所列|所称|所规定|、|和|至|到|或|及|以及|与|中|以外|）|》|，|。|；|"
-    r"之|修改|改为|增加|后|前|将|[一二三四五六七八九]款|[一二三四]项|“)"
+    rf"{_PLACE_AFTER}| ?(?:的|规定|所列|所称|所规定|、|和|至|到|或|及|以及|与|中|以外|"
+    r"）|》|，|。|；|之|修改|改为|增加|后|前|将|[一二三四五六七八九]款|[一二三四]项|“)"
 )
 _SPACED_REFERENCE_AFTER = re.compile(_PLACE_AFTER)
 _ITEM_REFERENCE_AFTER = re.compile(
@@ -154,7 +154,7 @@ def quoted(view: str) -> list[tuple[int, int]]:
     for match in re.finditer("[“”]", view):
         at = match.start()
         if match[0] == "”":
-            if 0 <= opened and at - opened <= limit:
+            if opened >= 0 and at - opened <= limit:
                 spans.append((opened, at))
             opened = -1
         elif opened < 0 or at - opened > limit:
@@ -252,9 +252,7 @@ def _opens_item(match: re.Match[str], view: str, *, line: bool, strong: bool, le
     return not _ITEM_REFERENCE_BEFORE.search(before)
 
 
-def chain(
-    marks: Sequence[Mark], *, any_start: bool = False, start: int = SUB
-) -> list[list[Mark]]:
+def chain(marks: Sequence[Mark], *, any_start: bool = False, start: int = SUB) -> list[list[Mark]]:
     """Pick from labels of one level the sequences that number units; one list for each restart.
 
     A sequence starts at the order ``start`` (with ``any_start`` anywhere) and goes up by one;
@@ -311,7 +309,7 @@ class _Chain:
     def _first(self) -> int:
         opening = self.opening[0] if self.opening else -1
         if self.start != SUB:
-            return self._next(self.start, -1, strong=True)
+            return self._preferred(self.start, -1)
         if not self.any_start:
             return opening if opening >= 0 else self._late_start()
         for index, mark in enumerate(self.marks):

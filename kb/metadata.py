@@ -20,6 +20,7 @@ from kb.outline import TITLE_END, outline
 __all__ = ["Metadata", "extract", "normalise_document_number", "parse_date"]
 
 _HEAD_LINES = 30
+_TITLE_LINE = 60
 _LEFT, _RIGHT = r"[〔\[（【﹝［]", r"[〕\]）】﹞］]"
 _NUMBER = re.compile(
     rf"([一-龥]{{1,16}}) {{0,2}}{_LEFT} ?((?:19|20)\d\d) ?年?{_RIGHT} ?第? ?(\d{{1,5}}) {{0,2}}号"
@@ -35,7 +36,8 @@ _STATE = "中华人民共和国"
 
 _RED_HEADER = re.compile(r"([一-龥]{4,40}?) ?(?:文 ?件|公 ?报)(?: ?（.{1,12}）)?")
 _NOT_TITLE = re.compile(
-    r"(?:密级|签发|发电|等级|紧急|特急|加急|平急|索 ?引 ?号|主题|分类|发布|发文|成文|公开|文号|抄|附件|"
+    r"(?:密级|签发|发电|等级|紧急|特急|加急|平急|索 ?引 ?号|主题|分类|发布|发文|成文|公开|文号|抄|"
+    rf"文件下载|[{CHINESE}]+、|第[{CHINESE}\d]+[章条编]|（[{CHINESE}]+）|附件|"
     r"标题|名称|有效性|\[pic\]|第.{1,6}号$|_{3,}|\||[\d\s]+$|目 ?录)"
 )
 _SENTENCE_END = "。；：，;:,"
@@ -47,7 +49,8 @@ _CONGRESS = re.compile(
     r"((?:[一-龥]{2,8}?[省市州盟县])?)第[一二三四五六七八九十]{1,3}届((?:全国)?人民代表大会(?:常务委员会)?)"
 )
 _ORDERING = re.compile(
-    r"日 ?([一-龥、]{2,30}?)(?:令第?|公告|发布|公布|(?:(?:19|20)\d\d年)?第[^，。]{1,8}次[一-龥]{0,6}会议)"
+    r"日 ?([一-龥、]{2,30}?)(?:令第?|公告|发布|公布|"
+    r"(?:(?:19|20)\d\d年)?第[^，。]{1,8}次[一-龥]{0,6}会议)"
 )
 _TITLE_ISSUER = re.compile(
     r"([一-龥 、]{2,40}?(?:政府|办公厅|办公室|委员会|厅|局|部|院|署|中心|总队))关于"
@@ -59,7 +62,8 @@ _IN_FORCE_BEHIND = re.compile(r" ?(?:起|开始)?(?:正式)?(?:施行|实施|执
 _APPLIES = "(?:施行|实施|执行|实行|试行|生效)"
 _OWN_NAME = re.compile(
     "本(?:法|条例|办法|规定|细则|解释|决定|通知|意见|方案|措施|政策|文件|规则|制度|标准|规范|规程|指南|"
-    "公告|通告|指引|预案|章程|批复|安排|目录|实施[一-龥]{2})|本[一-龥（）]{1,12}?(?:，|自|从|于|将|经|由|$| )"
+    "公告|通告|指引|预案|章程|批复|安排|目录|实施[一-龥]{2})|"
+    "本[一-龥（）]{1,12}?(?:，|自|从|于|将|经|由|$| )"
 )
 _IN_FORCE = re.compile(
     rf"(?:自|从|于|将于)? ?(?P<day>{DATE}) ?(?:[零0]时)?(?:起|开始|之日起)?，? ?(?:正式)?{_APPLIES}"
@@ -95,9 +99,8 @@ _SECRET_MARK = re.compile(
     r"(绝 ?密|机 ?密|秘 ?密) ?[★☆\*＊] ?(?:\d|[一二三四五六七八九十]|长期|启用|$)?"
 )
 _SECRET_FIELD = re.compile(r"密 ?级 ?[：:|｜]? ?(绝 ?密|机 ?密|秘 ?密)")
-_SECRET_ALONE = re.compile(
-    r"(?:№?\d{1,8} )?(?:特急|加急|平急|急件|特提)? ?(绝 ?密|机 ?密|秘 ?密) ?(?:特急|加急|平急|急件|特提)?"
-)
+_URGENT = "(?:特急|加急|平急|急件|特提)"
+_SECRET_ALONE = re.compile(rf"(?:№?\d{{1,8}} )?{_URGENT}? ?(绝 ?密|机 ?密|秘 ?密) ?{_URGENT}?")
 _INDEX = re.compile(r"索 ?引 ?号 ?[：:|｜]? ?([A-Za-z0-9][A-Za-z0-9/_.\-—－]{3,40})")
 
 _SUFFIXES = re.compile(
@@ -113,7 +116,8 @@ class Metadata:
     ``issued_on`` is the latest day of adoption, publication or amendment, else the day of the
     signature; ``expires_on`` is the last day in force. ``repeals`` holds titles and normalised
     numbers of documents that this one repeals as a whole, in order: for 《X》（甲发〔2019〕3号）
-    both, title first; an older document of the same title may be among them. ``secrecy`` is ``绝密``, ``机密`` or ``秘密`` for a 密级 mark.
+    both; an older document of the same title may be among them. ``secrecy`` is ``绝密``,
+    ``机密`` or ``秘密`` for a 密级 mark.
     """
 
     title: str
@@ -219,17 +223,20 @@ class _Reading:
         joined = ""
         for index in range(min(len(self.lines), 15)):
             line = " ".join(self.layout.line(index).split())
-            skipped = _NOT_TITLE.match(line) or self.sources[index].kind == "table"
-            if not joined and (skipped or _RED_HEADER.fullmatch(line) or len(line) < 2):
+            table = self.sources[index].kind == "table"
+            if re.search(DATE, line) and len(line) <= _TITLE_LINE:
+                joined = ""  # a signature above the title of the document that it issues
                 continue
-            if not joined and (_NUMBER.search(line) or _SECRET_ALONE.fullmatch(line)):
+            if not joined and (table or _is_header(line)):
                 continue
-            if len(line) > 60 or line[-1:] in _SENTENCE_END or line[:1] in "（(" or skipped:
+            if table or len(line) > _TITLE_LINE or line[-1:] in _SENTENCE_END:
+                break
+            if _NOT_TITLE.match(line) or line[:1] in "（(":
                 break
             joined += self._printed(index)
-            if TITLE_END.search(line):
+            if TITLE_END.search(line) and _balanced(joined):
                 return joined
-            if len(joined) > 120:
+            if len(joined) > 2 * _TITLE_LINE:
                 break
         return ""
 
@@ -326,6 +333,17 @@ class _Reading:
             if match := _INDEX.search(line[:400]):
                 return match[1]
         return None
+
+
+def _is_header(line: str) -> bool:
+    """Whether the line stands above a title: 红头, number, 密级, 索引号 and the like."""
+    if len(line) < 2 or _NOT_TITLE.match(line) or _RED_HEADER.fullmatch(line):
+        return True
+    return bool(_NUMBER.search(line) or _SECRET_ALONE.fullmatch(line))
+
+
+def _balanced(title: str) -> bool:
+    return all(title.count(a) == title.count(b) for a, b in ("《》", "（）", "“”"))
 
 
 def _records(lines: Sequence[str]) -> list[str]:

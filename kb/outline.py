@@ -39,13 +39,14 @@ _SIGNATORY = re.compile(
     r"学会|联合会|总工会|法院|检察院|团|社|组|台|省委|市委|县委|区委|站|所) ?$"
 )
 _AFTER_SIGNATURE = re.compile(
-    r" ?(?:（[^（）\n]{0,40}(?:公开|此件|联系)[^（）\n]{0,60}）|抄 ?[送报]|主动公开|依申请公开|不予公开|公开方式|"
-    r"[^\n。]{0,60}印发 ?$|联系人|联系电话|"
+    r" ?(?:（[^（）\n]{0,40}(?:公开|此件|联系)[^（）\n]{0,60}）|抄 ?[送报]|主动公开|依申请公开|"
+    r"不予公开|公开方式|[^\n。]{0,60}印发 ?$|联系人|联系电话|"
     r"更多信息请关注[^。\n]{0,30})"
 )
 TITLE_END = re.compile(
     r"(?:办法|细则|规定|条例|方案|规则|制度|意见|通知|指南|目录|标准|章程|要点|规划|计划|措施|规程|"
-    r"规范|清单|决定|公告|通告|说明|预案|纲要|指引|程序|准则|守则|要求|名单|总结|报告|须知|一览表|目录)(?: ?（[^（）]{1,20}）)? ?$"
+    r"规范|清单|决定|公告|通告|说明|预案|纲要|指引|程序|准则|守则|要求|名单|总结|"
+    r"报告|须知|一览表|解读|问答|答记者问|批复|的函|公示|手册)(?: ?（[^（）]{1,20}）)? ?$"
 )
 
 
@@ -174,11 +175,8 @@ class _Outline:
         units = starts or set(first)
         found: list[Cut] = []
         for mark in reversed(self.marks):
-            end = -1
-            if mark.level in _STRUCTURE:
-                end = self._heading_end(mark, units)
-            elif mark.start in first and self._heads(mark, starts):
-                end = self._heading_end(mark, units)
+            opens = mark.start in first and self._heads(mark, starts)
+            end = self._heading_end(mark, units) if mark.level in _STRUCTURE or opens else -1
             if end < 0:
                 continue
             units.add(mark.start)

@@ -1,7 +1,7 @@
 """Blocks of a document → its clauses, the units that a citizen is quoted.
 
-Hides the grammars of laws (编章节条款项目) and of circulars (一、（一）1.（1）①), and how long units
-are divided without losing or repeating a character.
+Hides the grammars of laws (编章节条款项目) and of circulars (一、（一）1.（1）①), and how long
+units are divided without losing or repeating a character.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from kb.blocks import Block
 from kb.locator import LEVELS, Locator, Step
 from kb.marks import SUB, Layout, Mark, between, chain, lay_out, scan
 from kb.numerals import CHINESE, chinese
 from kb.outline import Cut, outline
+from kb.responsibility import responsible_units
 
 UNIT = 500  # characters from which on a numbered unit is divided
 _PARAGRAPH = 900  # characters from which on a single paragraph is cut at the ends of sentences
@@ -26,16 +28,6 @@ _ITEM_LEVELS = LEVELS[LEVELS.index("first") :]
 _SENTENCE = re.compile(r"[^。！？!?]*[。！？!?]+[”’）)】]*|[^。！？!?]+$")
 _PART = re.compile(r"[^；;，,]*[；;，,]+|[^；;，,]+$")
 _ARTICLE = re.compile(rf"\s*第\s?(?:[{CHINESE}]+|\d+)\s?条")
-_DUTY = re.compile(
-    r"[（(【\[]\s*(?=(?:责任|牵头|配合|负责|主办|协办|承办|实施|参加|参与|落实|主管)"
-    r"(?:单位|部门|处室|科室)\s*[：:])"
-)
-_DUTY_LABEL = re.compile(
-    r"(?:责任|牵头|配合|负责|主办|协办|承办|实施|参加|参与|落实|主管)(?:单位|部门|处室|科室)\s*[：:]"
-)
-_OTHER_LABEL = re.compile(r"(?:完成|办理|责任)(?:时限|时间|期限|领导|人)\s*[：:]")
-_AND_OTHERS = re.compile(r"等(?:有关|相关)?(?:单位|部门)?$")
-_DUTY_LIMIT = 1500
 _POINT = re.compile(r"(?:^|(?<=[。；：，;:,\n]))\s*([一二三四五六七八九十]{1,2})(是|要)(?!否)")
 
 
@@ -73,44 +65,6 @@ def parse(blocks: Sequence[Block]) -> ParsedDocument:
         return ParsedDocument((), ())
     cuts, marks = outline(layout)
     return _Assembly(layout, marks).document(cuts)
-
-
-def responsible_units(text: str) -> tuple[str, ...]:
-    """Return the departments named in brackets such as （责任单位：甲局、乙局；配合单位：丙局）."""
-    found: dict[str, None] = {}
-    for match in _DUTY.finditer(text):
-        end = _closing_bracket(text, match.end())
-        if end < 0:
-            break
-        label = False
-        for piece in _split_outside_brackets(text[match.end() : end]):
-            if _DUTY_LABEL.match(piece):
-                label, piece = True, _DUTY_LABEL.sub("", piece, count=1)
-            elif _OTHER_LABEL.match(piece):
-                label = False
-            name = _AND_OTHERS.sub("", piece.strip(" \n　。."))
-            if label and name:
-                found[name] = None
-    return tuple(found)
-
-
-def _closing_bracket(text: str, start: int) -> int:
-    depth = 1
-    for offset in range(start, min(len(text), start + _DUTY_LIMIT)):
-        depth += (text[offset] in "（([【") - (text[offset] in "）)]】")
-        if depth == 0:
-            return offset
-    return -1
-
-
-def _split_outside_brackets(text: str) -> Iterator[str]:
-    depth, begin = 0, 0
-    for offset, char in enumerate(text):
-        depth += (char in "（(") - (char in "）)")
-        if depth == 0 and char in "、，,；;\n":
-            yield text[begin:offset].strip()
-            begin = offset + 1
-    yield text[begin:].strip()
 
 
 @dataclass(frozen=True)
@@ -392,7 +346,7 @@ def _mere_lists(runs: Sequence[Sequence[Mark]], end: int) -> bool:
     starts = [mark.start for mark in found]
     if len(starts) == 1:
         return False
-    longest = max(b - a for a, b in zip(starts, starts[1:], strict=False))
+    longest = max(b - a for a, b in pairwise(starts))
     return len(runs) > 1 or end - starts[-1] > max(_PARAGRAPH, 3 * longest)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from kb.models import Basis, Clause, Document, Entry, Revision, Status
+from kb.regions import depth, nested
 from kb.validity import Period, Validity
 
 
@@ -40,6 +41,7 @@ class EntryFacts:
     """A reviewed entry, complete."""
 
     id: int
+    code: str
     version: int
     question: str
     wordings: tuple[str, ...]
@@ -124,9 +126,12 @@ def cite(clause: Clause, day: date) -> Citation:
 
 
 def period(document: Document, revision: Revision) -> Period:
-    """The dates that bound the validity of a revision."""
+    """The dates that bound the validity of a revision; issued without a first day, it has that day.
+
+    This is also the day on which it takes over from an earlier one, so no two are in force at once.
+    """
     return Period(
-        effective_on=revision.effective_on,
+        effective_on=revision.effective_on or revision.issued_on,
         expires_on=revision.expires_on,
         superseded_on=revision.superseded_on,
         repealed_on=document.repealed_on,
@@ -203,6 +208,7 @@ def _entries(session: Session, ids: Sequence[int], day: date) -> Iterable[Passag
             citations=citations,
             entry=EntryFacts(
                 id=entry.id,
+                code=entry.code or "",
                 version=entry.version,
                 question=entry.question,
                 wordings=(entry.question, *positive),
@@ -239,14 +245,14 @@ def _bases(session: Session, bases: Sequence[Basis], day: date) -> dict[int, Cit
             Document.title.in_(targets) | Document.document_number.in_(targets),
         )
     ).all()
-    revisions = {
-        name: revision
-        for document in documents
-        if (revision := revision_on(document, day)) is not None
-        for name in (document.title, document.document_number)
-        if name
-    }
-    wanted = {(revisions[b.target].id, b.article) for b in bases if b.target in revisions}
+    named: dict[str | None, list[Revision]] = {}
+    for document in documents:
+        if revision := revision_on(document, day):
+            for name in {document.title, document.document_number}:
+                named.setdefault(name, []).append(revision)
+    meant = {basis.id: _meant(basis, named.get(basis.target, ()), day) for basis in bases}
+    revisions = {basis_id: revision for basis_id, revision in meant.items() if revision}
+    wanted = {(revisions[b.id].id, b.article) for b in bases if b.id in revisions}
     rows = session.scalars(
         select(Clause).where(
             Clause.revision_id.in_({revision_id for revision_id, _ in wanted}),
@@ -257,21 +263,42 @@ def _bases(session: Session, bases: Sequence[Basis], day: date) -> dict[int, Cit
     return {basis.id: _cite_basis(basis, revisions, clauses, day) for basis in bases}
 
 
+def _meant(basis: Basis, candidates: Sequence[Revision], day: date) -> Revision | None:
+    """Of documents of one name, the one that binds where the entry holds, in force if possible."""
+    region = basis.entry.region_code
+    binding = [
+        each
+        for each in candidates
+        if each.document.document_number == basis.target
+        or nested(each.document.region_code, region)
+    ]
+
+    def preference(revision: Revision) -> tuple[bool, int, int]:
+        document = revision.document
+        in_force = period(document, revision).on(day) is Validity.IN_FORCE
+        return in_force, depth(document.region_code), document.id
+
+    return max(binding, key=preference, default=None)
+
+
 def revision_on(document: Document, day: date) -> Revision | None:
     """The published revision that is in force on a day, else the latest published one."""
     published = [each for each in document.revisions if each.published_at]
     current = [each for each in published if period(document, each).on(day) is Validity.IN_FORCE]
-    chosen = current or published
-    return chosen[-1] if chosen else None
+
+    def beginning(revision: Revision) -> tuple[date, int]:
+        return revision.effective_on or revision.issued_on or date.min, revision.number
+
+    return max(current or published, key=beginning, default=None)
 
 
 def _cite_basis(
     basis: Basis,
-    revisions: dict[str, Revision],
+    revisions: dict[int, Revision],
     clauses: dict[tuple[int, str], Clause],
     day: date,
 ) -> Citation:
-    revision = revisions.get(basis.target)
+    revision = revisions.get(basis.id)
     if revision is None:
         return Citation(None, None, basis.target, None, None, basis.article, "", Validity.IN_FORCE)
     clause = clauses.get((revision.id, basis.article))

@@ -56,3 +56,21 @@ class Regions:
         """The division and what it lies in, nearest first: 370283 → 370283, 370200, 370000."""
         outer = (code, f"{code[:4]}00", f"{code[:2]}0000")
         return tuple(dict.fromkeys(each for each in outer if each in self._names))
+
+
+def depth(code: str | None) -> int:
+    """How far a division is from the whole country (None): province 1, city 2, county 3."""
+    return len(_significant(code)) // 2
+
+
+def nested(one: str | None, other: str | None) -> bool:
+    """Whether one of two divisions lies in the other, or is it; None is the whole country."""
+    shorter, longer = sorted((_significant(one), _significant(other)), key=len)
+    return longer.startswith(shorter)
+
+
+def _significant(code: str | None) -> str:
+    pairs = [(code or "")[at : at + 2] for at in (0, 2, 4)]
+    while pairs and pairs[-1] in ("00", ""):
+        pairs.pop()
+    return "".join(pairs)

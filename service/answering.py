@@ -5,19 +5,18 @@ answer is an honest refusal that says whom to ask. What is not in force is never
 current: the answer says so and names what took its place.
 """
 
-import enum
 import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
 
 from kb.passages import Citation, Passage
 from kb.search import Scope, Search
 from kb.validity import Validity
 from service import guards, wording
-from service.conversations import Conversations
+from service.conversations import Answer, Contact, Conversations, Outcome, Question
 
 log = logging.getLogger(__name__)
 
@@ -29,70 +28,6 @@ OPTIONS = 3
 # Least share of a question that a successor's clause must contain to be quoted in its place.
 SPEAKS_OF = 0.3
 SUGGESTIONS = 3
-
-
-class Outcome(enum.StrEnum):
-    """How a question ended; the names are part of the public contract."""
-
-    ANSWERED = "answered"
-    ANSWERED_CLAUSE = "answered_clause"
-    CLARIFY = "clarify"
-    UNANSWERABLE = "unanswerable"
-    HANDED_OFF = "handed_off"
-    BLOCKED = "blocked"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question as it came in.
-
-    Attributes:
-        region: code of the asker's region; None asks for national policy.
-        as_of: the day whose law applies.
-        conversation_id: continues that conversation; None starts one.
-    """
-
-    text: str
-    as_of: date
-    channel: str = "web"
-    region: str | None = None
-    conversation_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Contact:
-    """Whom to ask."""
-
-    department: str = wording.HOTLINE
-    phone: str = wording.HOTLINE_PHONE
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is said, and everything it rests on.
-
-    Attributes:
-        confidence: probability that the answer is right, 0 to 1.
-        understood: the question as it was searched for.
-        entry: the reviewed entry that was answered from.
-        passages: what else was found, best first.
-        options: questions to choose from, when the outcome is `clarify`.
-    """
-
-    outcome: Outcome
-    text: str
-    confidence: float = 0.0
-    understood: str = ""
-    entry: Passage | None = None
-    citations: tuple[Citation, ...] = ()
-    passages: tuple[Passage, ...] = ()
-    options: tuple[str, ...] = ()
-    suggestions: tuple[str, ...] = ()
-    contact: Contact = field(default_factory=Contact)
-    ai_generated: bool = False
-    id: str = ""
-    conversation_id: str = ""
 
 
 class Answerer:

@@ -1,19 +1,80 @@
-"""The record of questions, answers and feedback; hides tables and masking."""
+"""Questions and answers as values, and the record of them; hides tables and masking."""
 
-from __future__ import annotations
-
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+import enum
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 
 from kb.db import Database
 from kb.errors import NotFound
-from service import guards
+from kb.passages import Citation, Passage
+from service import guards, wording
 from service.models import CitedClause, Conversation, Exchange, Feedback
 
-if TYPE_CHECKING:
-    from service.answering import Answer, Question
-
 MAX_COMMENT = 1000
+
+
+class Outcome(enum.StrEnum):
+    """How a question ended; the names are part of the public contract."""
+
+    ANSWERED = "answered"
+    ANSWERED_CLAUSE = "answered_clause"
+    CLARIFY = "clarify"
+    UNANSWERABLE = "unanswerable"
+    HANDED_OFF = "handed_off"
+    BLOCKED = "blocked"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as it came in.
+
+    Attributes:
+        region: code of the asker's region; None asks for national policy.
+        as_of: the day whose law applies.
+        conversation_id: continues that conversation; None starts one.
+    """
+
+    text: str
+    as_of: date
+    channel: str = "web"
+    region: str | None = None
+    conversation_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Whom to ask."""
+
+    department: str = wording.HOTLINE
+    phone: str = wording.HOTLINE_PHONE
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said, and everything it rests on.
+
+    Attributes:
+        confidence: probability that the answer is right, 0 to 1.
+        understood: the question as it was searched for.
+        entry: the reviewed entry that was answered from.
+        passages: what else was found, best first.
+        options: questions to choose from, when the outcome is `clarify`.
+    """
+
+    outcome: Outcome
+    text: str
+    confidence: float = 0.0
+    understood: str = ""
+    entry: Passage | None = None
+    citations: tuple[Citation, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    options: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    contact: Contact = field(default_factory=Contact)
+    ai_generated: bool = False
+    id: str = ""
+    conversation_id: str = ""
 
 
 class Conversations:

@@ -10,7 +10,8 @@ import pytest
 from kb.blocks import Block
 from kb.locator import Locator, Step
 from kb.numerals import CHINESE, chinese, number
-from kb.parsing import ParsedClause, ParsedDocument, parse, responsible_units, subdivide
+from kb.parsing import ParsedClause, ParsedDocument, parse, subdivide
+from kb.responsibility import responsible_units
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder shared/data is absent")
@@ -143,7 +144,8 @@ def test_law_that_starts_at_a_later_article() -> None:
 
 def test_part_closes_the_chapter_of_the_part_before() -> None:
     document = read(
-        "# 法\n## 第一编 总则\n### 第一章 任务\n第一条 甲。\n## 第二编 分则\n第二条 乙。\n## 附则\n第三条 丙。"
+        "# 法\n## 第一编 总则\n### 第一章 任务\n第一条 甲。\n"
+        "## 第二编 分则\n第二条 乙。\n## 附则\n第三条 丙。"
     )
     assert document.clauses[-2].headings == ("第二编 分则",)
     assert document.clauses[-1].headings == ("附则",)
@@ -152,7 +154,8 @@ def test_part_closes_the_chapter_of_the_part_before() -> None:
 
 def test_table_of_contents_is_front_and_gives_no_headings() -> None:
     document = read(
-        "青山市道路条例\n目 录\n第一章 总则\n第二章 罚则\n第一章 总则\n第一条 甲。\n第二章 罚则\n第二条 乙。"
+        "青山市道路条例\n目 录\n第一章 总则\n第二章 罚则\n"
+        "第一章 总则\n第一条 甲。\n第二章 罚则\n第二条 乙。"
     )
     assert document.headings == ("第一章 总则", "第二章 罚则")
     assert document.clauses[0].kind == "front"
@@ -185,7 +188,8 @@ def test_articles_quoted_by_an_amendment_are_not_its_own() -> None:
 
 def test_amendment_item_is_found_behind_a_quotation_that_was_not_closed() -> None:
     document = read(
-        "一、将第五条修改为：“停车位应当划线。\n二、将第六条修改为：“禁止占用盲道。”\n三、删去第八条。"
+        "一、将第五条修改为：“停车位应当划线。\n"
+        "二、将第六条修改为：“禁止占用盲道。”\n三、删去第八条。"
     )
     assert cited(document) == ["一、", "二、", "三、"]
 
@@ -202,7 +206,7 @@ CIRCULAR = f"""
 各镇人民政府，市政府各部门：
 为方便群众办事，现通知如下：
 一、优化服务
-（一）延时服务。{sentence("延时", 260)}（责任单位：市政务服务局、市公安局，各镇；配合单位：市大数据局）
+（一）延时服务。{sentence("延时", 260)}（责任单位：市政务局、市公安局，各镇；配合单位：市大数据局）
 （二）上门服务。{sentence("上门", 280)}(牵头单位:市民政局)
 二、规范收费
 收费项目一律公开，没有公开的不得收取。
@@ -230,7 +234,7 @@ def test_short_unit_stays_whole_with_its_title_line() -> None:
 def test_responsible_units_in_brackets_of_either_width() -> None:
     document = read(CIRCULAR)
     assert by_citation(document, "一、（一）").responsible == (
-        "市政务服务局", "市公安局", "各镇", "市大数据局",
+        "市政务局", "市公安局", "各镇", "市大数据局",
     )  # fmt: skip
     assert by_citation(document, "一、（二）").responsible == ("市民政局",)
 
@@ -239,6 +243,8 @@ def test_responsible_units_skip_deadlines_and_keep_nested_brackets() -> None:
     text = "推进。（牵头单位：市教育局（体育局）、市财政局等部门；完成时限：2024年底、长期）"
     assert responsible_units(text) == ("市教育局（体育局）", "市财政局")
     assert responsible_units("（责任单位：没有右括号的文字") == ()
+    in_charge = "（市财政局牵头，市民政局、各镇按职责分工负责）（由用人单位自行负责）"
+    assert responsible_units(in_charge) == ("市财政局", "市民政局", "各镇")
     assert responsible_units("责任单位应当公开。") == ()
 
 
@@ -306,6 +312,25 @@ def test_all_five_levels() -> None:
     document = read(text)
     assert str(document.clauses[0].locator) == "一、（一）1.（1）①"
     assert cited(document)[-1] == "二、"
+
+
+def test_second_level_may_go_on_counting_under_the_next_heading() -> None:
+    text = "".join(
+        f"{part}、办好实事" + "".join(f"（{n}）{sentence(n, 260)}" for n in numbers)
+        for part, numbers in zip("一二三", ("一二三", "四五", "六七"), strict=True)
+    )
+    assert cited(read(text)) == [
+        *("一、（一）", "一、（二）", "一、（三）"),
+        *("二、（四）", "二、（五）", "三、（六）", "三、（七）"),
+    ]
+
+
+def test_lists_in_running_text_stay_with_the_words_that_introduce_them() -> None:
+    rule = (
+        f"有下列情形之一的，不予受理：（一）材料不全的；（二）超过期限的。{sentence('受理', 400)}"
+    )
+    texts = [c.text for c in read("关于受理工作的说明\n" + rule * 4).clauses if c.kind == "text"]
+    assert all(text.count("情形之一") == text.count("（二）") for text in texts)
 
 
 def test_numbering_that_starts_again_in_an_attached_document() -> None:
@@ -404,7 +429,11 @@ def test_long_text_without_numbers_is_divided_at_sentences() -> None:
 
 def test_wide_gaps_in_a_long_block_are_line_breaks() -> None:
     text = "　　".join(
-        ["为方便群众，通知如下。", f"一、登记。{sentence('登记', 80)}", f"二、收费。{sentence('收费', 80)}"]
+        [
+            "为方便群众，通知如下。",
+            f"一、登记。{sentence('登记', 80)}",
+            f"二、收费。{sentence('收费', 80)}",
+        ]
     )
     assert cited(read(text)) == ["", "一、", "二、"]
 
@@ -422,8 +451,8 @@ def test_nothing_in_nothing_out() -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["（一）", "（一）（二）", "第一条", "一、", "1", "1.", "①②", "甲", "a", "“", "”", "问：", "附件",
-     "第一章 总则", "（责任单位：", "2024年1月5日", "\x00甲", "。", "　　"],
+    ["（一）", "（一）（二）", "第一条", "一、", "1", "1.", "①②", "甲", "a", "“", "”", "问：",
+     "附件", "第一章 总则", "（责任单位：", "2024年1月5日", "\x00甲", "。", "　　"],
 )  # fmt: skip
 def test_hostile_repetition_is_parsed_and_kept(unit: str) -> None:
     text = unit * (60_000 // len(unit))
@@ -435,7 +464,10 @@ def test_hostile_repetition_is_parsed_and_kept(unit: str) -> None:
 
 
 def test_subdivide_names_paragraphs_items_and_points_of_an_article() -> None:
-    text = "第二条 下列人员可以申请：\n（一）老年人，包括：\n1.失能的；\n2.独居的；\n（二）儿童。\n具体办法另定。"
+    text = (
+        "第二条 下列人员可以申请：\n（一）老年人，包括：\n1.失能的；\n2.独居的；\n"
+        "（二）儿童。\n具体办法另定。"
+    )
     assert subdivide(text) == [
         ("第一款", "第二条 下列人员可以申请："),
         ("第一款第（一）项", "（一）老年人，包括："),
@@ -475,7 +507,12 @@ def test_locator_citations() -> None:
     assert str(Locator()) == ""
     assert str(Locator((chapter,))) == "第二章"
     assert str(Locator((chapter, article))) == "第十二条之一"
-    path = (Step("annex", "附件2"), Step("first", "一"), Step("second", "（二）"), Step("third", "3"))
+    path = (
+        Step("annex", "附件2"),
+        Step("first", "一"),
+        Step("second", "（二）"),
+        Step("third", "3"),
+    )
     assert str(Locator(path)) == "附件2 一、（二）3."
     assert Locator(path).at("second") == "（二）"
     dotted = (Step("third", "1"), Step("decimal", "1.2"), Step("subdecimal", "1.2.3"))
@@ -484,8 +521,8 @@ def test_locator_citations() -> None:
 
 @pytest.mark.parametrize(
     ("printed", "value"),
-    [("十", 10), ("十二", 12), ("二十", 20), ("一百零八", 108), ("一千二百六十", 1260), ("１２", 12),
-     ("二〇二四", 2024), ("两百", 200), ("", None), ("甲", None), ("12345", None)],
+    [("十", 10), ("十二", 12), ("二十", 20), ("一百零八", 108), ("一千二百六十", 1260),
+     ("１２", 12), ("二〇二四", 2024), ("两百", 200), ("", None), ("甲", None), ("12345", None)],
 )  # fmt: skip
 def test_numerals(printed: str, value: int | None) -> None:
     assert number(printed) == value

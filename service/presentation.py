@@ -1,0 +1,160 @@
+"""Values → the JSON of the public contract; the only place that names its keys."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from kb.library import DocumentView
+from kb.passages import Citation, Passage
+from kb.regions import Regions
+from service.conversations import Answer
+from service.wording import VALIDITY
+
+
+def answer_json(answer: Answer, regions: Regions) -> dict[str, Any]:
+    """The body of an answer, without `ok` and `request_id`."""
+    return {
+        "conversation_id": answer.conversation_id,
+        "answer_id": answer.id,
+        "outcome": answer.outcome.value,
+        "text": answer.text,
+        "ai_generated": answer.ai_generated,
+        "confidence": round(answer.confidence, 3),
+        "question_understood": answer.understood,
+        "rewrites": [],
+        "entry": entry_json(answer.entry, regions) if answer.entry else None,
+        "citations": [citation_json(cited) for cited in answer.citations],
+        "passages": [passage_json(passage, regions) for passage in answer.passages],
+        "options": [{"label": each, "question": each} for each in answer.options],
+        "suggestions": list(answer.suggestions),
+        "contact": {"department": answer.contact.department, "phone": answer.contact.phone},
+    }
+
+
+def entry_json(passage: Passage, regions: Regions) -> dict[str, Any]:
+    """A reviewed entry; `passage.kind` must be "entry"."""
+    entry = passage.entry
+    if entry is None:
+        raise ValueError("not an entry")
+    return {
+        "id": entry.id,
+        "code": entry.code,
+        "question": entry.question,
+        "answer": entry.answer,
+        "short_answer": entry.short_answer,
+        "department": passage.department,
+        "phone": entry.phone,
+        "region": passage.region_code,
+        "region_name": regions.name(passage.region_code),
+        "topic": passage.topic,
+        "tags": list(passage.tags),
+        "audience": passage.audience,
+        "effective_on": _iso(passage.effective_on),
+        "expires_on": _iso(passage.expires_on),
+        "validity": passage.validity.value,
+        "updated_at": entry.updated_at.isoformat(timespec="seconds"),
+        "version": entry.version,
+        "url": f"/entries/{entry.id}",
+    }
+
+
+def citation_json(cited: Citation) -> dict[str, Any]:
+    """A place in a document, with its words and its standing."""
+    return {
+        "document_id": cited.document_id,
+        "title": cited.title,
+        "document_number": cited.document_number,
+        "issuer": cited.issuer,
+        "locator": cited.locator,
+        "text": cited.text,
+        "validity": cited.validity.value,
+        "validity_text": VALIDITY[cited.validity.value],
+        "effective_on": _iso(cited.effective_on),
+        "expires_on": _iso(cited.expires_on),
+        "repealed_on": _iso(cited.repealed_on),
+        "successor": (
+            {"document_id": cited.successor[0], "title": cited.successor[1]}
+            if cited.successor
+            else None
+        ),
+        "url": citation_url(cited),
+    }
+
+
+def citation_url(cited: Citation) -> str | None:
+    """The page of a citation; None for a document that is not in the base."""
+    if cited.document_id is None:
+        return None
+    anchor = f"#clause-{cited.clause_id}" if cited.clause_id else ""
+    return f"/documents/{cited.document_id}{anchor}"
+
+
+def passage_json(passage: Passage, regions: Regions) -> dict[str, Any]:
+    """A search result."""
+    cited = passage.citations[0] if passage.citations else None
+    own = f"/entries/{passage.entry.id}" if passage.entry else None
+    return {
+        "key": passage.key,
+        "kind": passage.kind,
+        "title": passage.title,
+        "text": passage.text,
+        "locator": cited.locator if cited and passage.kind == "clause" else "",
+        "department": passage.department,
+        "topic": passage.topic,
+        "region": passage.region_code,
+        "region_name": regions.name(passage.region_code),
+        "validity": passage.validity.value,
+        "confidence": round(passage.confidence, 3),
+        "url": own or (citation_url(cited) if cited else None),
+    }
+
+
+def document_json(document: DocumentView, regions: Regions) -> dict[str, Any]:
+    """A document with all its clauses."""
+    return {
+        "id": document.id,
+        "title": document.title,
+        "document_number": document.document_number,
+        "issuer": document.issuer,
+        "index_number": document.index_number,
+        "department": document.department,
+        "topic": document.topic,
+        "region": document.region_code,
+        "region_name": regions.name(document.region_code),
+        "source_url": document.source_url,
+        "validity": document.validity.value,
+        "issued_on": _iso(document.issued_on),
+        "effective_on": _iso(document.effective_on),
+        "expires_on": _iso(document.expires_on),
+        "repealed_on": _iso(document.repealed_on),
+        "published_on": _iso(document.published_on),
+        "successor": (
+            {"document_id": document.successor[0], "title": document.successor[1]}
+            if document.successor
+            else None
+        ),
+        "clauses": [
+            {
+                "id": clause.id,
+                "kind": clause.kind,
+                "locator": clause.locator,
+                "headings": list(clause.headings),
+                "text": clause.text,
+                "responsible": list(clause.responsible),
+                "url": f"/documents/{document.id}#clause-{clause.id}",
+            }
+            for clause in document.clauses
+        ],
+    }
+
+
+def facets_json(facets: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, Any]:
+    """Counts by dimension."""
+    return {
+        name: [{"value": value, "count": count} for value, count in rows]
+        for name, rows in facets.items()
+    }
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None

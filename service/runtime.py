@@ -1,0 +1,40 @@
+"""The long-lived objects of one process, built once by `app.py` and handed to whoever serves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from kb.db import Database
+from kb.documents import Documents
+from kb.entries import Entries
+from kb.indexing import Indexer
+from kb.library import Library
+from kb.regions import Regions
+from kb.search import Search
+from service.answering import Answerer
+from service.config import Settings
+from service.conversations import Conversations
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Everything a request, a command or a worker may use."""
+
+    settings: Settings
+    db: Database
+    regions: Regions
+    documents: Documents
+    entries: Entries
+    library: Library
+    indexer: Indexer
+    search: Search
+    conversations: Conversations
+    answerer: Answerer
+    now: Callable[[], datetime]
+
+    def today(self) -> date:
+        """The current day in China, which decides what is in force."""
+        return self.now().astimezone(SHANGHAI).date()

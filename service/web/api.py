@@ -1,0 +1,168 @@
+"""The JSON API of the public contract: ask, search, suggest, feedback, documents, entries."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from kb.search import Scope, facets
+from kb.validity import Validity
+from service import guards
+from service.conversations import Question
+from service.presentation import answer_json, document_json, entry_json, facets_json, passage_json
+from service.web.metrics import Metrics
+from service.web.responses import ok, require
+from service.web.runtime import runtime
+
+# Search results are counted and paged within this many of the best.
+SEARCH_DEPTH = 200
+CHANNELS = ("web", "widget", "hotline", "wechat", "wecom", "dingtalk", "feishu", "api", "cli")
+
+_TAG = Tag(name="policyqa", description="政策问答")
+
+
+def _sound(text: str) -> str:
+    problem = guards.problem_with(text)
+    if problem:
+        raise ValueError(problem)
+    return text
+
+
+SoundText = Annotated[str, AfterValidator(_sound)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class AskBody(_Strict):
+    """A question."""
+
+    question: SoundText = Field(description="问题，最多500字")
+    channel: str = Field("api", max_length=32, pattern=r"^[a-z0-9_-]+$", description="渠道")
+    conversation_id: str | None = Field(None, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")
+    region: str | None = Field(None, max_length=32, description="六位行政区划代码或名称")
+    as_of: date | None = Field(None, description="按哪一天的政策回答，默认今天")
+
+
+class SearchQuery(BaseModel):
+    """What to search for and how to narrow it."""
+
+    q: SoundText = Field(description="检索词")
+    region: str = Field("", max_length=32)
+    department: str = Field("", max_length=128)
+    topic: str = Field("", max_length=64)
+    kind: str = Field("", pattern=r"^(entry|clause)?$")
+    validity: str = Field("in_force", pattern=r"^(in_force|not_yet|amended|repealed|expired|any)?$")
+    year: int | None = Field(None, ge=1900, le=2200)
+    tag: str = Field("", max_length=64)
+    audience: str = Field("", max_length=64)
+    as_of: date | None = None
+    page: int = Field(1, ge=1, le=1000)
+    per_page: int = Field(10, ge=1, le=50)
+
+
+class SuggestQuery(BaseModel):
+    """The beginning or a part of a question."""
+
+    q: str = Field("", max_length=guards.MAX_QUESTION)
+
+
+class FeedbackBody(_Strict):
+    """What a person thought of an answer."""
+
+    answer_id: str = Field(max_length=32, pattern=r"^[0-9a-f]+$")
+    helpful: bool
+    comment: str = Field("", max_length=1000)
+
+
+class Numbered(BaseModel):
+    """A number in the address."""
+
+    id: int = Field(ge=1, le=2**31 - 1)
+
+
+def build(metrics: Metrics) -> APIBlueprint:
+    """The blueprint; open to anyone."""
+    api = APIBlueprint("api", __name__, url_prefix="/api/v1", abp_tags=[_TAG])
+
+    @api.post("/ask", summary="提问")
+    def ask(body: AskBody) -> Response:
+        asked = Question(
+            text=body.question,
+            channel=body.channel,
+            conversation_id=body.conversation_id,
+            region=resolve_region(body.region),
+            as_of=body.as_of or runtime().today(),
+        )
+        answer = runtime().answerer.answer(asked)
+        metrics.answer(answer.outcome.value, body.channel if body.channel in CHANNELS else "other")
+        return ok(**answer_json(answer, runtime().regions))
+
+    @api.get("/search", summary="检索")
+    def search(query: SearchQuery) -> Response:
+        return ok(**search_page(query))
+
+    @api.get("/suggest", summary="输入提示")
+    def suggest(query: SuggestQuery) -> Response:
+        text = guards.clean(query.q)
+        found = runtime().library.suggest(text, runtime().today()) if text else []
+        return ok(suggestions=[{"text": each, "kind": "question"} for each in found])
+
+    @api.post("/feedback", summary="评价回答")
+    def feedback(body: FeedbackBody) -> Response:
+        runtime().conversations.rate(body.answer_id, helpful=body.helpful, comment=body.comment)
+        return ok()
+
+    @api.get("/documents/<int:id>", summary="政策文件")
+    def document(path: Numbered) -> Response:
+        found = runtime().library.document(path.id, runtime().today())
+        return ok(document=document_json(found, runtime().regions))
+
+    @api.get("/entries/<int:id>", summary="问答条目")
+    def entry(path: Numbered) -> Response:
+        found = runtime().library.entry(path.id, runtime().today())
+        return ok(entry=entry_json(found, runtime().regions))
+
+    return api
+
+
+def resolve_region(text: str | None) -> str | None:
+    """The code of a region given in a request, else the installation's.
+
+    Raises:
+        NotFound: no such region.
+    """
+    return runtime().regions.resolve(text or runtime().settings.region)
+
+
+def search_page(query: SearchQuery) -> dict[str, Any]:
+    """One page of results with counts by dimension that agree with them."""
+    scope = Scope(
+        as_of=query.as_of or runtime().today(),
+        region=resolve_region(query.region),
+        department=query.department,
+        topic=query.topic,
+        kind=query.kind,
+        year=query.year,
+        tag=query.tag,
+        audience=query.audience,
+        validity=None if query.validity in ("", "any") else Validity(query.validity),
+    )
+    require(query.page * query.per_page <= SEARCH_DEPTH, "page", "页数超出范围")
+    found = runtime().search.passages(query.q, scope, limit=SEARCH_DEPTH, per_document=5)
+    start = (query.page - 1) * query.per_page
+    shown = found.passages[start : start + query.per_page]
+    related = [p.title for p in found.passages if p.kind == "entry" and p not in shown][:5]
+    return {
+        "total": len(found.passages),
+        "page": query.page,
+        "per_page": query.per_page,
+        "results": [passage_json(passage, runtime().regions) for passage in shown],
+        "facets": facets_json(facets(found.passages, runtime().regions)),
+        "did_you_mean": None,
+        "related": related,
+    }
