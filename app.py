@@ -132,9 +132,7 @@ commands.register(cli)
 def main(arguments: list[str], environ: Mapping[str, str] = os.environ) -> int:
     """Run a command line and return its exit status; errors are one readable line."""
     try:
-        cli.main(args=arguments, prog_name="python app.py", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
+        status = cli.main(args=arguments, prog_name="python app.py", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -146,7 +144,8 @@ def main(arguments: list[str], environ: Mapping[str, str] = os.environ) -> int:
             raise
         click.echo(f"出错了：{commands.readable(error)}", err=True)
         return 1
-    return 0
+    # A command that ends early by `Exit` hands its status back; others hand back nothing.
+    return status if isinstance(status, int) else 0
 
 
 if __name__ == "__main__":

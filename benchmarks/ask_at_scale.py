@@ -62,7 +62,7 @@ def build(settings: Settings, articles: Path) -> dict[str, float]:
     indexed = time.perf_counter()
     failed = sum(each.outcome == "failed" for each in outcomes)
     counts = runtime.library.counts()
-    runtime.db.dispose()
+    runtime.close()
     return {
         "documents": counts.documents,
         "clauses": counts.clauses,

@@ -27,7 +27,7 @@ from embeddings.lexical import (
 from embeddings.segment import KINDS, Segment
 from embeddings.tokenizer import matter, normalise
 
-GROUP_WEIGHT = 0.5
+GROUP_WEIGHT = 1.0
 
 
 @dataclass(frozen=True)
@@ -234,16 +234,6 @@ class Snapshot:
         total = sum(ours.values()) + sum(theirs.values())
         return 2 * sum(ours[at] for at in ours.keys() & theirs.keys()) / total if total else 0.0
 
-    def covered(self, question: str, text: str) -> float:
-        """Share of a question's matter, idf-weighted, whose tokens occur in a text, 0 to 1."""
-        theirs = {(term.kind, term.key) for term in query_terms(text)}
-        weights = [
-            ((term.kind, term.key), term.weight * self._passages[term.kind].idf(term))
-            for term in matter_terms(question)
-        ]
-        total = sum(weight for _, weight in weights)
-        return sum(weight for at, weight in weights if at in theirs) / total if total else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -281,9 +271,7 @@ def candidates(
         numbers.append(np.full(len(chosen), number))
         positions.append(chosen)
         lexical.append(own[chosen])
-        cosines.append(
-            np.zeros(len(chosen)) if query is None else segment.cosines(query, chosen)
-        )
+        cosines.append(np.zeros(len(chosen)) if query is None else segment.cosines(query, chosen))
     return Pool(
         np.concatenate(numbers),
         np.concatenate(positions),

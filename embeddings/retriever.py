@@ -163,7 +163,10 @@ class Retriever:
                 # What died during the merge is still in the merged segment. Part by part: a group
                 # that had died in an older part may have been alive in a younger one.
                 late = frozenset[str]().union(
-                    *(after - before for after, before in zip(now.dead[start:stop], dead, strict=True))
+                    *(
+                        after - before
+                        for after, before in zip(now.dead[start:stop], dead, strict=True)
+                    )
                 )
                 self._swap(
                     [*now.segments[:start], merged, *now.segments[stop:]],

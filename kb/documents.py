@@ -21,7 +21,7 @@ from kb.db import Database
 from kb.departments import department_named
 from kb.errors import DocumentRefused, DocumentUnreadable, KnowledgeError, NotFound
 from kb.journal import audit, changed, revision_group
-from kb.metadata import Metadata, extract, normalise_document_number
+from kb.metadata import Metadata, extract
 from kb.models import Clause, Document, Repeal, Revision, Status
 from kb.parsing import ParsedDocument, parse
 from kb.readers import read
@@ -30,6 +30,7 @@ from kb.regions import Regions
 # Files of one transaction: few enough to lose little, many enough to be quick.
 BATCH = 50
 SOURCE_URL = 1024
+_OUTER = str.maketrans("〈〉", "《》")
 # Titles that end so name one regulation for a place, whatever number each version bears.
 _REGULATION = re.compile(r"(法|法典|条例|办法|规定|规则|细则|章程|解释)([（(](试行|暂行)[）)])?$")
 
@@ -354,8 +355,8 @@ def _add_revision(session: Session, document: Document, reading: _Read) -> Revis
         ],
     )
     for target in metadata.repeals:
-        name = normalise_document_number(target) or target.strip("《》 ")
-        session.add(Repeal(revision_id=revision.id, target=name[:512]))
+        # A title within a title is printed 〈〉 where it is named and 《》 on the document itself.
+        session.add(Repeal(revision_id=revision.id, target=target.translate(_OUTER)[:512]))
     return revision
 
 

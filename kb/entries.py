@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 from kb.db import Database
 from kb.departments import department_named
 from kb.errors import KnowledgeError, NotFound
-from kb.exchange import EntryRecord
+from kb.exchange import HEADINGS, EntryRecord
 from kb.journal import audit, changed, entry_group
 from kb.metadata import normalise_document_number
 from kb.models import Basis, Entry, Phrasing, Status, Tag
@@ -19,7 +19,12 @@ from kb.regions import Regions
 
 # 某政发〔2024〕1号第三条: name, then the article that is meant.
 _NUMBERED = re.compile(r"(?P<number>[^《》]+?号)(?P<rest>.*)", re.S)
-_ARTICLE = re.compile(r"第([〇零一二两三四五六七八九十百千]+|\d{1,4})条(?:之[一二三四五六七八九十]+)?")
+_ARTICLE = re.compile(
+    r"第([〇零一二两三四五六七八九十百千]+|\d{1,4})条(?:之[一二三四五六七八九十]+)?"
+)
+_OUTER = str.maketrans("〈〉", "《》")
+# Widths of the columns that are narrower than what an entry table may hold.
+_LIMITS = {"code": 64, "topic": 64, "audience": 64, "phone": 64, "department": 128, "tags": 64}
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Entries:
             publish: publish every saved entry whatever status its row names.
         """
         with self._db.transaction() as session:
+            # First of all, lest two imports wait for each other's tags and departments.
+            self._db.serialise(session)
             saved = [
                 self._save_row(session, row, record, actor=actor, publish=publish)
                 for row, record in rows
@@ -67,6 +74,7 @@ class Entries:
             NotFound: no such entry.
         """
         with self._db.transaction() as session:
+            self._db.serialise(session)
             entry = session.get(Entry, entry_id)
             if entry is None:
                 raise NotFound(f"没有编号为 {entry_id} 的问答条目")
@@ -96,16 +104,24 @@ class Entries:
             region_code = self._regions.resolve(record.region)
         except KnowledgeError as error:
             return Saved(row, "failed", field="region", reason=str(error))
+        for field, limit in _LIMITS.items():
+            value = getattr(record, field)
+            longest = max(map(len, (value,) if isinstance(value, str) else value), default=0)
+            if longest > limit:
+                reason = f"“{HEADINGS[field]}”有 {longest} 字，超过 {limit} 字"
+                return Saved(row, "failed", field=field, reason=reason)
         entry = _find(session, record, region_code)
         status = Status.PUBLISHED if publish else Status(record.status)
         if entry is not None and _same(entry, record, region_code) and entry.status == status:
             return Saved(row, "unchanged", entry.id)
         outcome = "updated" if entry else "added"
         now = datetime.now(UTC)
+        # Before the entry is touched: these may write, and an entry counts each of its writes.
+        department = department_named(session, record.department)
+        tags = _tags(session, record.tags)
         if entry is None:
             entry = Entry(created_at=now)
-        entry.department = department_named(session, record.department)
-        entry.tags = _tags(session, record.tags)
+        entry.department, entry.tags = department, tags
         _fill(entry, record)
         session.add(entry)
         entry.region_code, entry.status, entry.updated_at = region_code, status, now
@@ -118,7 +134,8 @@ class Entries:
 def parse_basis(text: str) -> tuple[str, str]:
     """Split a basis into what names the document and the article: ("…法", "第五十八条").
 
-    《》 inside a title belong to it; of several documents the first one counts.
+    《》 or 〈〉 inside a title belong to it and become 《》, as on the document itself; of several
+    documents the first one counts.
     """
     text = text.strip()
     name, rest = _quoted_title(text)
@@ -139,7 +156,7 @@ def _quoted_title(text: str) -> tuple[str, str]:
         if at == 0 and depth == 0:
             break
         if depth == 0:
-            return text[1:at].strip(), text[at + 1 :]
+            return text[1:at].strip().translate(_OUTER), text[at + 1 :]
     return "", text
 
 
@@ -161,18 +178,22 @@ def _in_words(article: re.Match[str]) -> str:
 
 
 def _find(session: Session, record: EntryRecord, region_code: str | None) -> Entry | None:
+    """The entry that a record is about: a code is the key, a question is one without a code."""
     if record.code:
-        return session.scalar(select(Entry).where(Entry.code == record.code))
-    return session.scalar(
-        select(Entry)
-        .where(Entry.question == record.question, Entry.region_code == region_code)
-        .limit(1)
+        held = session.scalar(select(Entry).where(Entry.code == record.code))
+        if held is not None:
+            return held
+    query = select(Entry).where(
+        Entry.question == record.question, Entry.region_code.is_not_distinct_from(region_code)
     )
+    if record.code:
+        query = query.where(Entry.code.is_(None))
+    return session.scalar(query.order_by(Entry.id).limit(1))
 
 
 def _fill(entry: Entry, record: EntryRecord) -> None:
     """Copy a record's plain values into an entry."""
-    entry.code = record.code or None
+    entry.code = record.code or entry.code
     for name in ("question", "answer", "short_answer", "topic", "audience", "phone"):
         setattr(entry, name, getattr(record, name))
     for name in ("effective_on", "expires_on", "review_due"):
@@ -194,7 +215,7 @@ def _tags(session: Session, names: Sequence[str]) -> list[Tag]:
         if name not in known:
             known[name] = Tag(name=name)
             session.add(known[name])
-            session.flush([known[name]])
+    session.flush()
     return [known[name] for name in dict.fromkeys(names)]
 
 
@@ -226,6 +247,7 @@ def _same(entry: Entry, record: EntryRecord, region_code: str | None) -> bool:
     same_rest = {**vars(held), "region": "", "status": "", "tags": set(held.tags)}
     return entry.region_code == region_code and same_rest == {
         **vars(record),
+        "code": record.code or held.code,
         "region": "",
         "status": "",
         "tags": set(record.tags),

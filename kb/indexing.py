@@ -79,6 +79,10 @@ class Indexer:
                     progress(done, len(groups))
         return len(groups)
 
+    def close(self) -> None:
+        """Let another process write the index on disk."""
+        self._retriever.close()
+
     def merge(self) -> bool:
         """Merge some segments of the index; whether there was anything to merge."""
         return self._retriever.merge()

@@ -60,7 +60,10 @@ _SPACED_REFERENCE_AFTER = re.compile(_PLACE_AFTER)
 _ITEM_REFERENCE_AFTER = re.compile(
     r" ?(?:项|目|款|至|、（|、|和（|或者?（|及（|》|”》|中的|的规定|所列|规定的)"
 )
-_ITEM_REFERENCE_BEFORE = re.compile(r"(?:[第条款项按照见及和与或至合表图于]|本办法|、) ?$")
+_ITEM_REFERENCE_BEFORE = re.compile(
+    rf"(?:第|第[{CHINESE}\d]+[条款项]|本[条款项]|本办法|按照?|[依参]照|符合|属于|附表|附图|"
+    r"(?<!意)见|(?<!参)与|及|和|或者?|至|、) ?$"
+)
 _AMENDS = re.compile(rf"(?<=[。”\n])[{_CN}]{{1,5}}、(?:将|在|删|增加|第|对|把|修改)")
 _NOT_FIRST_LEVEL = re.compile(
     r"(?:[统专唯之第周初其归如每某万逐另十百千零〇分]|星期|(?<!合)同|合二为)$"
@@ -232,7 +235,7 @@ def _reading(match: re.Match[str]) -> tuple[str, int, str]:
 def _opens_item(match: re.Match[str], view: str, *, line: bool, strong: bool, level: str) -> bool:
     start, end = match.span()
     tail = view[end : end + 6]
-    before = view[max(0, start - 4) : start]
+    before = view[max(0, start - 8) : start]
     if level == "first":
         if line:
             return _ENUMERATION.match(tail) is None

@@ -117,7 +117,7 @@ class Document(Base):
     index_number: Mapped[str | None] = mapped_column(String(128))
     topic: Mapped[str] = mapped_column(String(64), default="", index=True)
     audience: Mapped[str] = mapped_column(String(64), default="")
-    source_url: Mapped[str] = mapped_column(String(1024), default="")
+    source_url: Mapped[str] = mapped_column(String(1024), default="", index=True)
     department_id: Mapped[int | None] = mapped_column(ForeignKey("department.id"), index=True)
     region_code: Mapped[str | None] = mapped_column(String(REGION_DIGITS), index=True)
     status: Mapped[Status] = mapped_column(_status(), default=Status.DRAFT)

@@ -23,10 +23,16 @@ log = logging.getLogger(__name__)
 # The first look fetches this many hits for each passage wanted; filters may ask for more.
 OVERFETCH = 4
 DEEPEST = 2000
+# From this agreement on a question is an entry's own wording.
+SAME = 0.8
+# From this agreement with a negative phrasing on, an entry is out, unless it fits still better.
+REFUSED = 0.6
 # Of two passages that fit alike, the one made for the nearer region wins.
 NEARER = 0.02
 # A clause longer than this is quoted in part.
 QUOTE_UP_TO = 600
+# Passages whose confidence is worked out; answers and options are chosen among them.
+JUDGED = 20
 FACETS = ("department", "topic", "region", "kind", "validity", "year", "audience", "tag")
 
 
@@ -83,7 +89,8 @@ class Search:
         while True:
             hits = self._retriever.search(text, wanted, per_group=per_document)
             found, rejected = self._read(text, hits, scope, path)
-            if len(found) >= limit or len(hits) < wanted or wanted >= DEEPEST:
+            # Fewer hits than wanted may mean that one long document took all the places.
+            if len(found) >= limit or wanted >= min(DEEPEST, len(self._retriever)):
                 break
             wanted = min(wanted * 4, DEEPEST)
         spent = (time.perf_counter() - began) * 1000
@@ -107,8 +114,13 @@ class Search:
         return replace(whole, locator=f"{whole.locator}{label}", text=quoted)
 
     def explain(self, text: str, key: str) -> list[tuple[str, float]]:
-        """Why a hit scored as it did: tokens of the question with what each added."""
-        rows = self._retriever.explain(text, key)
+        """Why a passage was found: tokens of the question with what each added, by its best part.
+
+        Empty for a key that the question does not find.
+        """
+        hits = self._retriever.search(text, DEEPEST)
+        best = next((hit.key for hit in hits if hit.key.partition("/")[0] == key), "")
+        rows = self._retriever.explain(text, best) if best else []
         return [(row.token, row.of_item + row.of_group) for row in rows]
 
     def _read(
@@ -143,12 +155,12 @@ class Search:
         if passage.entry is not None:
             agreement, wording = self._best(text, passage.entry.wordings)
             against, _ = self._best(text, passage.entry.negatives)
-            if against > agreement:
+            if against > max(agreement, REFUSED):
                 # The author said so: this question is not for this entry.
                 return replace(passage, score=hit.score * 0.3, coverage=0.0)
         return replace(
             passage,
-            score=hit.score * (1 + nearness) + agreement,
+            score=hit.score * (1 + nearness) + (agreement if agreement >= SAME else 0.0),
             agreement=agreement,
             coverage=hit.coverage,
             wording=wording,
@@ -202,19 +214,17 @@ def _is_clause_of(passage: Passage, document_id: int) -> bool:
     return passage.kind == "clause" and passage.citations[0].document_id == document_id
 
 
+def evidence_for(passage: Passage, passages: Sequence[Passage]) -> Evidence:
+    """What speaks for a passage among others: its own figures and its lead over its own kind."""
+    rivals = [p.score for p in passages if p.kind == passage.kind and p.key != passage.key]
+    return Evidence(passage.agreement, passage.coverage, passage.score - max(rivals, default=0.0))
+
+
 def _rank(passages: list[Passage]) -> list[Passage]:
-    """Order by score and say how sure each one is, given its best rival of the same kind."""
+    """Order by score and say how sure each one is, given the best rival of its kind."""
     ranked = sorted(passages, key=lambda passage: -passage.score)
-    leaders: dict[str, list[float]] = {}
-    for passage in ranked:
-        leaders.setdefault(passage.kind, []).append(passage.score)
+    # Only the first few can be answers; the rest keep the confidence of being mere results.
+    judged = ranked[:JUDGED]
     return [
-        replace(passage, confidence=_confidence(passage, leaders[passage.kind]))
-        for passage in ranked
-    ]
-
-
-def _confidence(passage: Passage, scores: Sequence[float]) -> float:
-    rival = scores[0] if passage.score < scores[0] else scores[1] if len(scores) > 1 else 0.0
-    evidence = Evidence(passage.agreement, passage.coverage, passage.score - rival)
-    return confidence(passage.kind, evidence)
+        replace(p, confidence=confidence(p.kind, evidence_for(p, judged))) for p in judged
+    ] + ranked[JUDGED:]

@@ -39,7 +39,9 @@ class Composer:
 
     def runtime(self) -> Runtime:
         """The runtime that the environment describes."""
-        return self._configured()
+        runtime = self._configured()
+        click.get_current_context().call_on_close(runtime.close)
+        return runtime
 
     def settings(self) -> Settings:
         """The settings of the environment, without opening anything."""

@@ -89,7 +89,7 @@ def retrieval(task: Task, make_runtime: Callable[[Path], Runtime]) -> dict[str, 
             for query, text in task.queries.items()
         }
         spent = time.perf_counter() - began
-        runtime.db.dispose()
+        runtime.close()
     figures = ranking_figures(ranked, task.relevant)
     return {
         "queries": len(task.queries),
@@ -134,7 +134,7 @@ def golden(runtime: Runtime, file: Path) -> tuple[dict[str, Any], list[str]]:
     verdicts: list[str] = []
     wrong: list[str] = []
     for number, row in enumerate(rows, start=1):
-        if not isinstance(row.get("question"), str) or "expect" not in row:
+        if not isinstance(row, dict) or not {"question", "expect"} <= row.keys():
             raise DocumentUnreadable(f"{file.name} 第 {number} 行缺少 question 或 expect")
         verdict, said = _judge(runtime, row)
         verdicts.append(verdict)

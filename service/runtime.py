@@ -35,6 +35,11 @@ class Runtime:
     answerer: Answerer
     now: Callable[[], datetime]
 
+    def close(self) -> None:
+        """Give everything back that another process may be waiting for."""
+        self.indexer.close()
+        self.db.dispose()
+
     def today(self) -> date:
         """The current day in China, which decides what is in force."""
         return self.now().astimezone(SHANGHAI).date()

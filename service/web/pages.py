@@ -1,13 +1,20 @@
-"""Public pages, all of which work without JavaScript: ask, search, documents, entries."""
+"""Public pages, all of which work without JavaScript; hides how values become page furniture."""
 
-from flask import Blueprint, render_template, request
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from flask import Blueprint, Response, redirect, render_template, request
 from pydantic import ValidationError
 
+from kb.library import ClauseView, DocumentView
 from service import guards
 from service.conversations import Question
 from service.presentation import citation_url
 from service.web.api import SearchQuery, resolve_region, search_page
 from service.web.metrics import Metrics
+from service.web.responses import require
 from service.web.runtime import runtime
 from service.wording import VALIDITY, display_date
 
@@ -19,17 +26,44 @@ EXAMPLES = (
     "失业金怎么领？",
     "怎么开办一家公司？",
 )
+YEAR_IN_SECONDS = 365 * 24 * 3600
+# Length of the extract of a search result, in characters.
+EXTRACT = 110
+# A numbered item whose first line is no longer than this carries a title.
+ITEM_TITLE = 40
+
+_NUMBER = re.compile(
+    r"\s*(?:\d{1,2}[.．、](?!\d)|[（(][一二三四五六七八九十\d]{1,3}[）)]|[一二三四五六七八九十]+、|[①-⑳])"
+)
+_WORD = re.compile(r"\w\w")
+# Pairs of characters in most questions, which say nothing about their subject.
+_COMMON = frozenset(
+    "怎么 什么 如何 多少 哪些 哪里 可以 是否 能不 不能 需要 应该 我的 一个 么办 么样 多久".split()
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A clause with the headings that begin at it.
+
+    Attributes:
+        headings: (depth from 0, anchor, text) of each heading that the clause before lacked.
+        mark: the clause's number where its text begins with it, else empty.
+        titled: whether the first line, after the mark, is a title of its own.
+        lines: its paragraphs, without the mark.
+    """
+
+    clause: ClauseView
+    headings: tuple[tuple[int, str, str], ...]
+    mark: str
+    titled: bool
+    lines: tuple[str, ...]
 
 
 def build(metrics: Metrics) -> Blueprint:
     """The blueprint; open to anyone."""
     pages = Blueprint("pages", __name__)
-    pages.add_app_template_filter(display_date, "day")
-    pages.add_app_template_filter(citation_url, "citation_url")
-
-    @pages.app_context_processor
-    def _common() -> dict[str, object]:
-        return {"validity_names": VALIDITY, "region_name": runtime().regions.name}
+    _furnish(pages)
 
     @pages.get("/")
     def ask() -> str | tuple[str, int]:
@@ -54,12 +88,14 @@ def build(metrics: Metrics) -> Blueprint:
 
     @pages.post("/feedback")
     def feedback() -> str:
+        given = request.form.get("helpful", "")
+        require(given in ("yes", "no"), "helpful", "请选择“有帮助”或“没帮助”")
         runtime().conversations.rate(
             request.form.get("answer_id", "")[:32],
-            helpful=request.form.get("helpful") == "yes",
+            helpful=given == "yes",
             comment=request.form.get("comment", "")[:1000],
         )
-        return render_template("thanks.html")
+        return render_template("thanks.html", back=_referring_page())
 
     @pages.get("/search")
     def search() -> str | tuple[str, int]:
@@ -78,16 +114,234 @@ def build(metrics: Metrics) -> Blueprint:
     @pages.get("/documents/<int:document_id>")
     def document(document_id: int) -> str:
         found = runtime().library.document(document_id, runtime().today())
-        return render_template("document.html", document=found)
+        parts = sections(found)
+        return render_template(
+            "document.html",
+            document=found,
+            sections=parts,
+            contents=contents(parts),
+            sample=any("示例文件" in clause.text for clause in found.clauses[:1]),
+        )
 
     @pages.get("/entries/<int:entry_id>")
     def entry(entry_id: int) -> str:
         found = runtime().library.entry(entry_id, runtime().today())
         return render_template("entry.html", passage=found, entry=found.entry)
 
+    @pages.get("/text-size")
+    def text_size() -> Response:
+        """Keep the choice of text size and go back; without JavaScript, hence a page."""
+        response = redirect(_local(request.args.get("back", "")), code=303)
+        if request.args.get("size") == "large":
+            response.set_cookie(
+                "text_size", "large", max_age=YEAR_IN_SECONDS, httponly=True, samesite="Lax"
+            )
+        else:
+            response.delete_cookie("text_size", httponly=True, samesite="Lax")
+        return response  # type: ignore[return-value]
+
     return pages
+
+
+def sections(document: DocumentView) -> list[Section]:
+    """A document's clauses in order, each with the headings that begin at it.
+
+    The title is left out of the text before the first clause: the page shows it already.
+    """
+    found: list[Section] = []
+    before: Sequence[str] = ()
+    count = 0
+    for clause in document.clauses:
+        shared = 0
+        for ours, theirs in zip(clause.headings, before, strict=False):
+            if ours != theirs:
+                break
+            shared += 1
+        begun = []
+        for depth, text in enumerate(clause.headings[shared:], shared):
+            count += 1
+            begun.append((depth, f"section-{count}", text))
+        before = clause.headings
+        mark, text = split_mark(clause)
+        lines = text.splitlines()
+        if clause.kind == "front" and not found:
+            lines = _without_title(lines, document)
+        if lines or begun or mark:
+            titled = clause.kind == "item" and bool(mark) and _begins_with_title(lines)
+            found.append(Section(clause, tuple(begun), mark, titled, tuple(lines)))
+    return found
+
+
+def contents(parts: Sequence[Section]) -> list[tuple[int, str, str]]:
+    """The table of contents: (depth, anchor, text) of headings and of items with a title."""
+    rows: list[tuple[int, str, str]] = []
+    for part in parts:
+        rows += part.headings
+        clause = part.clause
+        if part.titled and not clause.headings:
+            rows.append((0, f"clause-{clause.id}", part.mark + part.lines[0].strip()))
+    return rows if len(rows) > 1 else []
+
+
+def split_mark(clause: ClauseView) -> tuple[str, str]:
+    """A clause's text divided after the number it begins with, the end of its locator."""
+    locator, text = clause.locator, clause.text
+    for at in range(len(locator)):
+        at_boundary = at == 0 or locator[at] in "第（" or locator[at - 1] in "、）"
+        if at_boundary and text.startswith(locator[at:]):
+            return locator[at:], text[len(locator) - at :].lstrip()
+    return "", text
+
+
+def highlighted(text: str, query: str) -> list[tuple[str, bool]]:
+    """A text in pieces, each with whether it is in the query (two characters or more)."""
+    lowered = query.lower()
+    pairs = {lowered[at : at + 2] for at in range(len(lowered) - 1)} - _COMMON
+    pairs = {pair for pair in pairs if _WORD.fullmatch(pair)}
+    hit = [False] * len(text)
+    folded = text.lower()
+    if len(folded) == len(text):
+        for at in range(len(text) - 1):
+            if folded[at : at + 2] in pairs:
+                hit[at] = hit[at + 1] = True
+    pieces: list[tuple[str, bool]] = []
+    begin = 0
+    for at in range(1, len(text) + 1):
+        if at == len(text) or hit[at] != hit[begin]:
+            pieces.append((text[begin:at], hit[begin]))
+            begin = at
+    return pieces
+
+
+def extract(text: str, query: str) -> list[tuple[str, bool]]:
+    """The part of a text that has most of the query, highlighted; cut ends carry an ellipsis."""
+    flat = " ".join(text.split())
+    start = _densest(flat, query) if len(flat) > EXTRACT else 0
+    shown = highlighted(flat[start : start + EXTRACT], query)
+    cut_off = start + EXTRACT < len(flat)
+    return [*([("…", False)] if start else []), *shown, *([("…", False)] if cut_off else [])]
+
+
+def web_address(text: str) -> str:
+    """The text if it is an http(s) address, else empty: nothing else may become a link."""
+    try:
+        parts = urlsplit(text.strip())
+    except ValueError:
+        return ""
+    return text.strip() if parts.scheme in ("http", "https") and parts.netloc else ""
+
+
+def sureness(confidence: float) -> str:
+    """A probability in words, for people who do not think in percentages."""
+    steps = ((0.9, "很高"), (0.75, "较高"), (0.6, "一般"))
+    return next((words for least, words in steps if confidence >= least), "不高，请核对原文")
+
+
+def narrowed(query: SearchQuery, **changes: object) -> str:
+    """The address of a search with some of its conditions changed; None takes one away."""
+    held = query.model_dump(mode="json", exclude_defaults=True) | {"page": None} | changes
+    return "/search?" + urlencode({k: v for k, v in held.items() if v not in (None, "")})
+
+
+def numbered(line: str) -> bool:
+    """Whether a line begins with a number of its own, such as 1. or （一）."""
+    return _NUMBER.match(line) is not None
+
+
+def dial(phone: str) -> str:
+    """The address that dials a number: of several numbers the first, without its extension."""
+    found = re.search(r"\+?\d[\d\- ()（）]{1,18}\d|\d{3,}", phone)
+    return "tel:" + re.sub(r"[^\d+]", "", found[0]) if found else ""
+
+
+def _furnish(pages: Blueprint) -> None:
+    """Give every template the filters and values that pages share."""
+    filters: dict[str, Callable[..., object]] = {
+        "day": display_date,
+        "citation_url": citation_url,
+        "web_address": web_address,
+        "sureness": sureness,
+        "dial": dial,
+        "highlighted": highlighted,
+        "extract": extract,
+        "numbered": numbered,
+    }
+    for name, function in filters.items():
+        pages.add_app_template_filter(function, name)
+
+    @pages.app_context_processor
+    def _common() -> dict[str, object]:
+        home = runtime().settings.region
+        return {
+            "validity_names": VALIDITY,
+            "region_name": runtime().regions.name,
+            "home_region": runtime().regions.name(runtime().regions.resolve(home)) if home else "",
+            "narrowed": narrowed,
+            "large_text": request.cookies.get("text_size") == "large",
+            "here": request.full_path.rstrip("?") if request.method == "GET" else "/",
+        }
+
+    @pages.after_request
+    def _not_shared(response: Response) -> Response:
+        # A page carries one person's answer and text size; a cache in between must not keep it.
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        return response
+
+
+def _densest(text: str, query: str) -> int:
+    """Where the stretch of a text that has most of the query begins, at a sentence if it can."""
+    hits = [in_query for piece, in_query in highlighted(text, query) for _ in piece]
+    best, held = 0, sum(hits[:EXTRACT])
+    most = held
+    for start in range(1, len(text) - EXTRACT + 1):
+        held += hits[start + EXTRACT - 1] - hits[start - 1]
+        if held > most:
+            best, most = start, held
+    if not most:
+        return 0
+    first = hits.index(True, best)
+    begin = max(best, first - EXTRACT // 3)
+    stop = max(text.rfind(mark, begin, first) for mark in "。；！？")
+    return stop + 1 if stop >= 0 else begin if begin > EXTRACT // 6 else 0
+
+
+def _begins_with_title(lines: Sequence[str]) -> bool:
+    """Whether the first line stands alone: short, and without the full stop of a sentence."""
+    return bool(lines) and len(lines[0]) <= ITEM_TITLE and not lines[0].rstrip().endswith("。")
+
+
+def _without_title(lines: Sequence[str], document: DocumentView) -> list[str]:
+    title, seen = "".join(document.title.split()), ""
+    for at, line in enumerate(lines):
+        seen += "".join(line.split())
+        if seen == title:
+            return list(_from_text(lines[at + 1 :], document))
+        if not title.startswith(seen):
+            break
+    return list(lines)
+
+
+def _from_text(lines: Sequence[str], document: DocumentView) -> Iterator[str]:
+    """The lines but for the document number, which the table of facts shows."""
+    for line in lines:
+        if line.strip() != document.document_number:
+            yield line
 
 
 def _conversation() -> str | None:
     given = request.args.get("conversation", "")
-    return given if given.isalnum() and len(given) <= 32 else None
+    return given if given.isascii() and given.isalnum() and len(given) <= 32 else None
+
+
+def _referring_page() -> str:
+    """The page of this site that a form was sent from; empty if it cannot be told."""
+    parts = urlsplit(request.referrer or "")
+    if parts.netloc != request.host:
+        return ""
+    return _local(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+
+
+def _local(address: str) -> str:
+    """An address within this site, else the first page: a redirect must not lead elsewhere."""
+    plain = address.isprintable() and "\\" not in address
+    return address if plain and address.startswith("/") and address[1:2] != "/" else "/"

@@ -469,6 +469,36 @@ class TestRepeal:
             targets = set(session.scalars(select(Repeal.target)))
         assert targets == {"某市关于停车的旧文件", "某政发〔2010〕3号"}
 
+    @pytest.mark.parametrize("late", [False, True], ids=["old first", "new first"])
+    def test_a_title_within_a_title(
+        self, database: Database, documents: Documents, late: bool
+    ) -> None:
+        """《…《…》…》 is printed 《…〈…〉…》 where another text names it."""
+        old = circular("某市关于印发《停车规定》的通知", "某政发〔2010〕3号", "免费。")
+        new = regulation(
+            PARKING,
+            "收费。",
+            effective=date(2020, 3, 1),
+            repeals=["《某市关于印发〈停车规定〉的通知》"],
+        )
+        ids = {text: publish(documents, text) for text in ((new, old) if late else (old, new))}
+        assert held(database, ids[old]).successor_id == ids[new]
+
+    def test_a_number_inside_a_title_is_not_what_is_repealed(
+        self, database: Database, documents: Documents
+    ) -> None:
+        target = publish(documents, OLD_CIRCULAR)
+        publish(
+            documents,
+            regulation(
+                PARKING,
+                "收费三元。",
+                effective=date(2020, 3, 1),
+                repeals=["《关于修改某政发〔2010〕3号文件的通知》"],
+            ),
+        )
+        assert held(database, target).repealed_on is None
+
     def test_by_hand_with_a_successor_and_again(
         self, database: Database, documents: Documents
     ) -> None:

@@ -100,6 +100,7 @@ def upgrade() -> None:
             batch_op.f("ix_document_document_number"), ["document_number"], unique=False
         )
         batch_op.create_index(batch_op.f("ix_document_region_code"), ["region_code"], unique=False)
+        batch_op.create_index(batch_op.f("ix_document_source_url"), ["source_url"], unique=False)
         batch_op.create_index(batch_op.f("ix_document_title"), ["title"], unique=False)
         batch_op.create_index(batch_op.f("ix_document_topic"), ["topic"], unique=False)
 
@@ -277,6 +278,7 @@ def downgrade() -> None:
     with op.batch_alter_table("document", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_document_topic"))
         batch_op.drop_index(batch_op.f("ix_document_title"))
+        batch_op.drop_index(batch_op.f("ix_document_source_url"))
         batch_op.drop_index(batch_op.f("ix_document_region_code"))
         batch_op.drop_index(batch_op.f("ix_document_document_number"))
         batch_op.drop_index(batch_op.f("ix_document_department_id"))

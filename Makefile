@@ -1,0 +1,55 @@
+# make run: from a fresh clone to a running service. make test: the whole test suite.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 8000
+export HOST PORT
+.DEFAULT_GOAL := help
+
+.PHONY: help setup run test lint eval reindex browser clean
+
+help: ## 显示可用的命令
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.runtime ## 建立虚拟环境并安装固定版本的依赖
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "需要 Python 3.11（没有找到 $(PYTHON)）"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.txt | $(BIN)/python
+	$(BIN)/pip install --disable-pip-version-check --quiet -r requirements.txt
+	@touch $@
+
+$(VENV)/.development: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/pip install --disable-pip-version-check --quiet -r requirements-dev.txt
+	@touch $@ $(VENV)/.runtime
+
+run: setup ## 建库、载入示例、启动服务（HOST、PORT 可改）
+	@$(BIN)/python app.py init
+	@exec $(BIN)/python app.py serve
+
+browser: # the browser and a Chinese font, which only its tests need
+	@command -v chromium >/dev/null && fc-list 2>/dev/null | grep -qi 'noto.*cjk' || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium fonts-noto-cjk >/dev/null; } || \
+	  echo "没有装上 chromium：浏览器测试将跳过"
+
+test: $(VENV)/.development browser ## 检查代码并运行全部测试
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.development ## 代码检查：ruff、mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+eval: setup ## 用当前知识库回答标准问题集
+	$(BIN)/python app.py eval golden data/samples/golden.jsonl
+
+reindex: setup ## 从数据库重建索引（先停止服务）
+	$(BIN)/python app.py reindex
+
+clean: ## 删除虚拟环境和缓存，不动数据
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
