@@ -232,9 +232,9 @@ class Documents:
             department=department_named(session, upload.department) if upload.department else None,
             created_at=now,
             updated_at=now,
+            revisions=[],
         )
         session.add(document)
-        session.flush()
         return document
 
     def _keep(self, reading: _Read) -> None:
@@ -260,8 +260,6 @@ class Documents:
         document.status = Status.PUBLISHED
         document.published_on = document.published_on or self._today()
         document.updated_at = now
-        session.flush()
-        session.refresh(document, ["revisions"])
         _order_periods(document)
         self._apply_repeals(session, document, revision, actor)
         subject = f"document:{document.id}"
@@ -278,8 +276,8 @@ class Documents:
         of imports does not matter.
         """
         day = revision.effective_on or revision.issued_on or self._today()
-        targets = session.scalars(select(Repeal.target).where(Repeal.revision_id == revision.id))
-        for older in session.scalars(_named(list(targets), document)):
+        targets = [repeal.target for repeal in revision.repeals]
+        for older in session.scalars(_named(targets, document)) if targets else ():
             if _repealable(older, day):
                 _repeal(session, older, day, document.id, actor)
         for other in session.scalars(_naming(document)):
@@ -327,7 +325,7 @@ def _same_region(code: str | None) -> ColumnElement[bool]:
 def _add_revision(session: Session, document: Document, reading: _Read) -> Revision:
     metadata = reading.metadata
     revision = Revision(
-        document_id=document.id,
+        document=document,
         number=len(document.revisions) + 1,
         sha256=reading.sha256,
         filename=PurePath(reading.upload.filename.replace("\\", "/")).name[-255:],
@@ -336,6 +334,7 @@ def _add_revision(session: Session, document: Document, reading: _Read) -> Revis
         effective_on=metadata.effective_on,
         expires_on=metadata.expires_on,
         created_at=datetime.now(UTC),
+        repeals=[],
     )
     session.add(revision)
     session.flush()
@@ -356,7 +355,7 @@ def _add_revision(session: Session, document: Document, reading: _Read) -> Revis
     )
     for target in metadata.repeals:
         # A title within a title is printed 〈〉 where it is named and 《》 on the document itself.
-        session.add(Repeal(revision_id=revision.id, target=target.translate(_OUTER)[:512]))
+        revision.repeals.append(Repeal(target=target.translate(_OUTER)[:512]))
     return revision
 
 

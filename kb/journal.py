@@ -29,6 +29,4 @@ def audit(session: Session, *, actor: str, action: str, subject: str, **detail: 
 def changed(db: Database, session: Session, *groups: str) -> None:
     """Tell the indexes to read these groups again once the transaction commits."""
     db.serialise(session)
-    for group in groups:
-        session.add(Change(group=group))
-    session.flush()
+    session.add_all(Change(group=group) for group in groups)

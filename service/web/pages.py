@@ -35,6 +35,7 @@ ITEM_TITLE = 40
 _NUMBER = re.compile(
     r"\s*(?:\d{1,2}[.．、](?!\d)|[（(][一二三四五六七八九十\d]{1,3}[）)]|[一二三四五六七八九十]+、|[①-⑳])"
 )
+_BRACKETS = str.maketrans("()", "（）")
 _WORD = re.compile(r"\w\w")
 # Pairs of characters in most questions, which say nothing about their subject.
 _COMMON = frozenset(
@@ -186,10 +187,13 @@ def contents(parts: Sequence[Section]) -> list[tuple[int, str, str]]:
 def split_mark(clause: ClauseView) -> tuple[str, str]:
     """A clause's text divided after the number it begins with, the end of its locator."""
     locator, text = clause.locator, clause.text
+    # A locator has full-width brackets, whatever the text was typed with.
+    start = text[: len(locator)].translate(_BRACKETS)
     for at in range(len(locator)):
         at_boundary = at == 0 or locator[at] in "第（" or locator[at - 1] in "、）"
-        if at_boundary and text.startswith(locator[at:]):
-            return locator[at:], text[len(locator) - at :].lstrip()
+        if at_boundary and start.startswith(locator[at:]):
+            length = len(locator) - at
+            return text[:length], text[length:].lstrip()
     return "", text
 
 
