@@ -300,7 +300,7 @@ def _cite_basis(
 ) -> Citation:
     revision = revisions.get(basis.id)
     if revision is None:
-        return Citation(None, None, basis.target, None, None, basis.article, "", Validity.IN_FORCE)
+        return Citation(None, None, basis.target, None, None, basis.article, "", Validity.UNKNOWN)
     clause = clauses.get((revision.id, basis.article))
     if clause is not None:
         return cite(clause, day)

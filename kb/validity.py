@@ -6,13 +6,14 @@ from datetime import date
 
 
 class Validity(enum.StrEnum):
-    """Validity of a policy on a day."""
+    """Validity of a policy on a day; `UNKNOWN` for a document that is not in the base."""
 
     IN_FORCE = "in_force"
     NOT_YET = "not_yet"
     AMENDED = "amended"
     REPEALED = "repealed"
     EXPIRED = "expired"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)

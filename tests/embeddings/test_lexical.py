@@ -25,7 +25,9 @@ from embeddings.lexical import (
 
 Texts = Sequence[Sequence[str]]
 
-repeatable = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+repeatable = settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 texts = st.lists(st.lists(st.sampled_from("社保医疗金缴办"), max_size=12), min_size=1, max_size=20)
 
 

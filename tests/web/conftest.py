@@ -52,9 +52,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
         runtime().indexer.catch_up()
         objects = runtime()
     yield application
-    # The index folder's lock is an open file, which must not outlive the tests.
-    objects.search._retriever.close()
-    objects.db.dispose()
+    objects.close()
 
 
 @pytest.fixture(scope="session")
