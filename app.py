@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 from flask import Flask
 
-from embeddings import Encoder, HashingEncoder, Retriever, SentenceEncoder
+from embeddings import Encoder, HashingEncoder, SentenceEncoder
 from kb.db import Database
 from kb.documents import Documents
 from kb.entries import Entries
+from kb.index import Index
 from kb.indexing import Indexer
 from kb.installation import identify
 from kb.library import Library
@@ -53,8 +54,8 @@ def compose(
     regions = Regions.load(REGIONS)
     regions.resolve(settings.region)
     encoder = encoder or make_encoder(settings)
-    retriever = Retriever.open(encoder, folder / "index" / identify(db))
-    search = Search(db, retriever, regions)
+    index = Index.open(encoder, folder / "index" / identify(db))
+    search = Search(db, index, regions)
     conversations = Conversations(db)
     runtime = Runtime(
         settings=settings,
@@ -65,7 +66,7 @@ def compose(
         ),
         entries=Entries(db, regions=regions),
         library=Library(db),
-        indexer=Indexer(db, retriever),
+        indexer=Indexer(db, index),
         search=search,
         conversations=conversations,
         answerer=Answerer(search, conversations),

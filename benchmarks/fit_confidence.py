@@ -2,10 +2,12 @@
 
     python benchmarks/fit_confidence.py [--laws FOLDER]
 
-Entries: half of them, with every other phrasing, make a base; it is asked the phrasings it lacks
-(the right entry is known) and all questions of the other half (no entry is right), both ways
-round. Clauses (with --laws, a folder of law texts as `import` takes them): every question of the
-samples is asked of the laws; right is an article that the entry names as its basis.
+Entries: half of them, each without one of its phrasings, make a base; it is asked the phrasings
+it lacks (the right entry is known) and half as many of the other half of the entries (none is
+right), in turn for four phrasings and both halves: one question in three has no answer.
+
+Clauses (with --laws, a folder of law texts as `import` takes them): every question of the samples
+is asked of the laws; right is an article that the entry names as its basis.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +33,8 @@ from kb.passages import Passage  # noqa: E402
 from kb.search import Scope, evidence_for  # noqa: E402
 from service.config import Settings  # noqa: E402
 from service.runtime import Runtime  # noqa: E402
+
+TURNS = 4
 
 Rows = list[tuple[list[float], bool]]
 
@@ -50,23 +55,24 @@ def top(runtime: Runtime, question: str, kind: str) -> tuple[Passage, list[float
     if not found:
         return None
     evidence = evidence_for(found[0], found)
-    return found[0], [evidence.agreement, evidence.coverage, evidence.margin]
+    return found[0], [evidence.agreement, evidence.coverage, evidence.breadth, evidence.margin]
 
 
 def entry_rows(records: list[EntryRecord]) -> Iterator[tuple[list[float], bool]]:
     """Figures and correctness of the best entry, for questions with and without a right one."""
-    for fold in (0, 1):
+    for fold, turn in product((0, 1), range(TURNS)):
         inside = [record for at, record in enumerate(records) if at % 2 == fold]
         outside = [record for at, record in enumerate(records) if at % 2 != fold]
         with tempfile.TemporaryDirectory() as folder:
             runtime = compose(Settings(data_dir=folder))
-            thinned = [replace(record, similar=record.similar[::2]) for record in inside]
-            runtime.entries.save(enumerate(thinned), actor="fit", publish=True)
-            runtime.indexer.catch_up()
-            asked = [(text, record.question) for record in inside for text in record.similar[1::2]]
-            asked += [
-                (text, "") for record in outside for text in (record.question, *record.similar[:2])
+            held_back = [
+                replace(r, similar=tuple(t for t in r.similar if t != r.similar[turn]))
+                for r in inside
             ]
+            runtime.entries.save(enumerate(held_back), actor="fit", publish=True)
+            runtime.indexer.catch_up()
+            asked = [(record.similar[turn], record.question) for record in inside]
+            asked += [(record.similar[turn], "") for record in outside[turn % 2 :: 2]]
             for text, wanted in asked:
                 best = top(runtime, text, "entry")
                 if best is not None:
@@ -91,7 +97,23 @@ def clause_rows(records: list[EntryRecord], laws: Path) -> Iterator[tuple[list[f
 
 
 def fit(rows: Rows) -> npt.NDArray[np.float64]:
-    """Logistic regression by Newton's method with a slight ridge: bias, then one a figure."""
+    """Logistic coefficients, bias first; none of them negative, since evidence cannot harm.
+
+    A figure whose coefficient comes out negative only repeats the others and is left out.
+    """
+    used = list(range(len(rows[0][0])))
+    while True:
+        weights = _newton([([row[at] for at in used], flag) for row, flag in rows])
+        if weights[1:].min(initial=0.0) >= 0:
+            break
+        used.pop(int(weights[1:].argmin()))
+    whole = np.zeros(len(rows[0][0]) + 1)
+    whole[[0, *(at + 1 for at in used)]] = weights
+    return whole
+
+
+def _newton(rows: Rows) -> npt.NDArray[np.float64]:
+    """Logistic regression by Newton's method with a slight ridge."""
     figures = np.array([[1.0, *row] for row, _ in rows])
     right = np.array([float(flag) for _, flag in rows])
     weights = np.zeros(figures.shape[1])

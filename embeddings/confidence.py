@@ -11,16 +11,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for a candidate, each 0 to 1.
+    """What speaks for a candidate, each a share from 0 to 1.
 
     Attributes:
         agreement: overlap of the question with the candidate's wording, both ways.
-        coverage: share of the question that the candidate contains.
-        margin: how far the candidate's score is ahead of the best rival's.
+        coverage: share of the question that the candidate's best part contains.
+        breadth: share of the question that the whole of it contains.
+        margin: how far the candidate's score is ahead of the best rival's, -1 to 1.
     """
 
     agreement: float
     coverage: float
+    breadth: float
     margin: float
 
 
@@ -31,6 +33,7 @@ class Logistic:
     bias: float
     agreement: float
     coverage: float
+    breadth: float
     margin: float
 
     def probability(self, evidence: Evidence) -> float:
@@ -39,14 +42,15 @@ class Logistic:
             self.bias
             + self.agreement * evidence.agreement
             + self.coverage * evidence.coverage
+            + self.breadth * evidence.breadth
             + self.margin * evidence.margin
         )
         return 1.0 / (1.0 + math.exp(-total))
 
 
 _MODELS = {
-    "entry": Logistic(bias=-5.0, agreement=5.0, coverage=5.0, margin=2.0),
-    "clause": Logistic(bias=-5.5, agreement=0.0, coverage=7.5, margin=1.0),
+    "entry": Logistic(bias=-2.16, agreement=0.0, coverage=0.23, breadth=1.8, margin=4.25),
+    "clause": Logistic(bias=-5.5, agreement=0.0, coverage=7.5, breadth=0.0, margin=1.0),
 }
 
 

@@ -153,5 +153,6 @@ class Postings:
         listed = self.positions[span]
         if len(listed) == 0:
             return np.zeros(len(positions), dtype=np.bool_)
+        positions = positions.astype(listed.dtype, copy=False)  # else all of the list is converted
         at = np.minimum(np.searchsorted(listed, positions), len(listed) - 1)
         return np.asarray(listed[at] == positions)

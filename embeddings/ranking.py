@@ -174,19 +174,25 @@ class Snapshot:
 
     def coverage(
         self, terms: Sequence[Term], segments: Sequence[int], positions: Sequence[int]
-    ) -> Floats:
-        """Share of the question, weighted by idf, that stands in each of the given items."""
-        weighed = _weigh(self._passages, terms)
-        whole = sum(each.term.weight * each.idf for each in weighed)
-        found = np.zeros(len(positions), dtype=np.float32)
+    ) -> tuple[Floats, Floats]:
+        """Share of the question, weighted by idf, in each given item, and in its whole group."""
+        of_items, of_groups = _weigh(self._passages, terms), _weigh(self._documents, terms)
+        weights = [np.float32(each.term.weight * each.idf) for each in of_items]
+        found = np.zeros((2, len(positions)), dtype=np.float32)
         numbers, places = np.array(segments, dtype=np.int64), np.array(positions, dtype=np.int64)
         for number in set(segments):
             here = numbers == number
-            passages = self.segments[number].passages
-            for each in weighed:
-                has = passages[each.term.kind].contains(each.spans[number], places[here])
-                found[here] += np.float32(each.term.weight * each.idf) * has
-        return found / np.float32(max(whole, 1e-9))
+            segment = self.segments[number]
+            of_segment = (
+                (of_items, segment.passages, places[here]),
+                (of_groups, segment.documents, segment.group_of[places[here]]),
+            )
+            for row, (weighed, blocks, at) in enumerate(of_segment):
+                for each, weight in zip(weighed, weights, strict=True):
+                    has = blocks[each.term.kind].contains(each.spans[number], at)
+                    found[row, here] += weight * has
+        found /= np.float32(max(sum(weights), 1e-9))
+        return found[0], found[1]
 
     def explain(self, terms: Sequence[Term], segment: int, position: int) -> list[Contribution]:
         """The lexical score of one item, token by token, the largest first."""

@@ -42,7 +42,8 @@ class Hit:
 
     Attributes:
         score: for ordering within one question only, at most 1.
-        coverage: share of the question's tokens, weighted by rarity, that the item has, 0 to 1.
+        coverage: share of the question's matter, weighted by rarity, that the item has, 0 to 1.
+        breadth: the same share, of the whole group.
         similarity: cosine of the encoder, -1 to 1; 0 when the encoder is down.
     """
 
@@ -50,6 +51,7 @@ class Hit:
     group: str
     score: float
     coverage: float
+    breadth: float
     similarity: float
 
 
@@ -201,7 +203,7 @@ class Retriever:
             if seen[group] <= per_group:
                 chosen.append((group, candidate))
         # Only of what is shown: of all candidates it would take a quarter of the whole time.
-        coverage = snapshot.coverage(
+        coverage, breadth = snapshot.coverage(
             matter_terms(text),
             [candidate.segment for _, candidate in chosen],
             [candidate.position for _, candidate in chosen],
@@ -212,9 +214,10 @@ class Retriever:
                 group,
                 candidate.score,
                 float(covered),
+                float(broad),
                 candidate.cosine,
             )
-            for (group, candidate), covered in zip(chosen, coverage, strict=True)
+            for (group, candidate), covered, broad in zip(chosen, coverage, breadth, strict=True)
         ]
 
     def explain(self, text: str, key: str) -> list[Contribution]:

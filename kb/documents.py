@@ -5,6 +5,7 @@ the same document number, else when they are regulations of the same title for t
 """
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,8 @@ from kb.models import Clause, Document, Repeal, Revision, Status
 from kb.parsing import ParsedDocument, parse
 from kb.readers import read
 from kb.regions import Regions
+
+log = logging.getLogger(__name__)
 
 # Files of one transaction: few enough to lose little, many enough to be quick.
 BATCH = 50
@@ -173,6 +176,10 @@ class Documents:
             region_code = self._regions.resolve(upload.region)
         except KnowledgeError as error:
             return Imported(upload.filename, "failed", reason=str(error))
+        except Exception:
+            # Whatever a file does to the parser, the files after it are still imported.
+            log.exception("reading a document failed", extra={"document": filename})
+            return Imported(upload.filename, "failed", reason="读取时出了意外，请联系管理员")
         sha256 = hashlib.sha256(upload.data)
         if upload.source_url:
             # The same text at two addresses is two documents.

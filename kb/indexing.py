@@ -14,8 +14,9 @@ from itertools import islice
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
-from embeddings import Item, RetrievalError, Retriever
+from embeddings import Item, RetrievalError
 from kb.db import Database
+from kb.index import Index
 from kb.journal import entry_group, revision_group
 from kb.models import Change, Clause, Document, Entry, Revision, Status
 
@@ -32,11 +33,11 @@ _CONTENTS = re.compile(r"^\s*目\s*[录次]")
 
 
 class Indexer:
-    """Keeps a retriever level with the database."""
+    """Keeps an index level with the database."""
 
-    def __init__(self, db: Database, retriever: Retriever) -> None:
+    def __init__(self, db: Database, index: Index) -> None:
         self._db = db
-        self._retriever = retriever
+        self._index = index
         self._lock = threading.Lock()
 
     def catch_up(self) -> int:
@@ -51,6 +52,8 @@ class Indexer:
                 groups = list(dict.fromkeys(group for _, group in changes))
                 self._apply(groups, changes[-1][0])
                 applied += len(changes)
+            if applied >= GROUPS_AT_ONCE:
+                self._index.settle(self._index.position)
         return applied
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
@@ -66,37 +69,38 @@ class Indexer:
             with self._db.reading() as session:
                 position = session.scalar(select(func.max(Change.number))) or 0
                 groups = [*_all_groups(session)]
-            self._retriever.clear()
+            self._index.clear()
             remaining = iter(groups)
             done = 0
             while batch := list(islice(remaining, GROUPS_AT_ONCE)):
                 done += len(batch)
-                # Only the last batch claims the position: a killed rebuild starts over.
-                self._apply(batch, position if done == len(groups) else 0)
-                while self._retriever.merge():
+                # The position is claimed at the end: a killed rebuild starts over.
+                self._apply(batch, 0)
+                while self._index.merge():
                     pass
                 if progress:
                     progress(done, len(groups))
+            self._index.settle(position)
         return len(groups)
 
     def close(self) -> None:
         """Let another process write the index on disk."""
-        self._retriever.close()
+        self._index.close()
 
     def merge(self) -> bool:
         """Merge some segments of the index; whether there was anything to merge."""
-        return self._retriever.merge()
+        return self._index.merge()
 
     @property
     def owner(self) -> bool:
         """Whether this process writes the index on disk; another one does while a service runs."""
-        return self._retriever.owner
+        return self._index.owner
 
     def lag(self) -> int:
         """How many changes the index has yet to see."""
         with self._db.reading() as session:
             last = session.scalar(select(func.max(Change.number))) or 0
-        return max(0, last - self._retriever.position)
+        return max(0, last - self._index.position)
 
     def watch(self, stop: threading.Event, interval: float = 0.2) -> None:
         """Follow the log until told to stop; run in a thread of its own."""
@@ -117,7 +121,7 @@ class Indexer:
     def _merge(self, stop: threading.Event) -> None:
         while not stop.wait(2):
             try:
-                self._retriever.merge()
+                self._index.merge()
             except Exception:
                 log.exception("merging segments failed, trying again")
                 stop.wait(60)
@@ -126,7 +130,7 @@ class Indexer:
         with self._db.reading() as session:
             rows = session.execute(
                 select(Change.number, Change.group)
-                .where(Change.number > self._retriever.position)
+                .where(Change.number > self._index.position)
                 .order_by(Change.number)
                 .limit(GROUPS_AT_ONCE)
             )
@@ -135,7 +139,7 @@ class Indexer:
     def _apply(self, groups: Sequence[str], position: int) -> None:
         with self._db.reading() as session:
             items = list(_items(session, groups))
-        self._retriever.apply(items, replaced=groups, position=position)
+        self._index.apply(items, replaced=groups, position=position)
 
 
 def windows(text: str) -> list[str]:

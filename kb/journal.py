@@ -19,6 +19,11 @@ def entry_group(entry_id: int) -> str:
     return f"entry:{entry_id}"
 
 
+def is_entry_group(group: str) -> bool:
+    """Whether an index group is an entry's rather than a revision's."""
+    return group.startswith("entry:")
+
+
 def audit(session: Session, *, actor: str, action: str, subject: str, **detail: Any) -> None:
     """Add an audit row to the transaction."""
     session.add(

@@ -67,7 +67,8 @@ class Passage:
         entry: present when `kind` is "entry".
         score: for ordering within one question.
         agreement: overlap of the question with an entry's best phrasing, 0 to 1.
-        coverage: share of the question that the passage contains, 0 to 1.
+        coverage: share of the question that the best part of the passage contains, 0 to 1.
+        breadth: share of the question that the whole entry or document contains, 0 to 1.
         confidence: probability that this is the right answer, 0 to 1.
         wording: the phrasing of an entry that the question agreed with best.
     """
@@ -91,6 +92,7 @@ class Passage:
     score: float = 0.0
     agreement: float = 0.0
     coverage: float = 0.0
+    breadth: float = 0.0
     confidence: float = 0.0
     wording: str = ""
 

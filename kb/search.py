@@ -13,6 +13,7 @@ from datetime import date
 
 from embeddings import Evidence, Hit, Retriever, confidence
 from kb.db import Database
+from kb.index import Index
 from kb.parsing import subdivide
 from kb.passages import Citation, Passage, load_passages
 from kb.regions import Regions
@@ -71,9 +72,9 @@ class Found:
 class Search:
     """Reads the knowledge base through the index."""
 
-    def __init__(self, db: Database, retriever: Retriever, regions: Regions) -> None:
+    def __init__(self, db: Database, index: Index, regions: Regions) -> None:
         self._db = db
-        self._retriever = retriever
+        self._index = index
         self._regions = regions
 
     def passages(self, text: str, scope: Scope, *, limit: int = 10, per_document: int = 3) -> Found:
@@ -84,17 +85,17 @@ class Search:
             per_document: how many clauses of one document at most.
         """
         began = time.perf_counter()
-        path = self._regions.path(scope.region) if scope.region else ()
-        wanted = limit * OVERFETCH
-        while True:
-            hits = self._retriever.search(text, wanted, per_group=per_document)
-            found, rejected = self._read(text, hits, scope, path)
-            # Fewer hits than wanted may mean that one long document took all the places.
-            if len(found) >= limit or wanted >= min(DEEPEST, len(self._retriever)):
-                break
-            wanted = min(wanted * 4, DEEPEST)
+        found: list[list[Passage]] = []
+        rejected: list[list[Passage]] = []
+        for kind, retriever in (("entry", self._index.entries), ("clause", self._index.clauses)):
+            if scope.kind in ("", kind):
+                inside, outside = self._of_kind(
+                    retriever, text, scope, limit=limit, per_group=per_document
+                )
+                found.append(inside[:limit])
+                rejected.append(outside[:limit])
         spent = (time.perf_counter() - began) * 1000
-        return Found(tuple(found[:limit]), tuple(rejected[:limit]), spent)
+        return Found(tuple(_interleave(found)[:limit]), tuple(_interleave(rejected)[:limit]), spent)
 
     def quote(self, text: str, passage: Passage) -> Citation:
         """What to quote of a clause for a question: all of it, or of a long one the best part.
@@ -106,7 +107,7 @@ class Search:
         parts = subdivide(whole.text) if len(whole.text) > QUOTE_UP_TO else []
         if len(parts) < 2:
             return whole
-        covered = self._retriever.covered
+        covered = self._index.clauses.covered
         label, part = max(parts, key=lambda row: covered(text, row[1]))
         lead_label = label.partition("第（")[0]
         lead = next((lead for name, lead in parts if name == lead_label and name != label), "")
@@ -118,10 +119,25 @@ class Search:
 
         Empty for a key that the question does not find.
         """
-        hits = self._retriever.search(text, DEEPEST)
+        retriever = self._index.entries if key.startswith("entry:") else self._index.clauses
+        hits = retriever.search(text, DEEPEST)
         best = next((hit.key for hit in hits if hit.key.partition("/")[0] == key), "")
-        rows = self._retriever.explain(text, best) if best else []
+        rows = retriever.explain(text, best) if best else []
         return [(row.token, row.of_item + row.of_group) for row in rows]
+
+    def _of_kind(
+        self, retriever: Retriever, text: str, scope: Scope, *, limit: int, per_group: int
+    ) -> tuple[list[Passage], list[Passage]]:
+        """Passages of one kind in scope, and those that only their validity kept out."""
+        path = self._regions.path(scope.region) if scope.region else ()
+        wanted = limit * OVERFETCH
+        while True:
+            hits = retriever.search(text, wanted, per_group=per_group)
+            found, rejected = self._read(text, hits, scope, path)
+            # Fewer hits than wanted may mean that one long document took all the places.
+            if len(found) >= limit or wanted >= min(DEEPEST, len(retriever)):
+                return found, rejected
+            wanted = min(wanted * 4, DEEPEST)
 
     def _read(
         self, text: str, hits: Sequence[Hit], scope: Scope, path: Sequence[str]
@@ -157,17 +173,18 @@ class Search:
             against, _ = self._best(text, passage.entry.negatives)
             if against > max(agreement, REFUSED):
                 # The author said so: this question is not for this entry.
-                return replace(passage, score=hit.score * 0.3, coverage=0.0)
+                return replace(passage, score=hit.score * 0.3)
         return replace(
             passage,
             score=hit.score * (1 + nearness) + (agreement if agreement >= SAME else 0.0),
             agreement=agreement,
             coverage=hit.coverage,
+            breadth=hit.breadth,
             wording=wording,
         )
 
     def _best(self, text: str, wordings: Iterable[str]) -> tuple[float, str]:
-        agreement: Callable[[str, str], float] = self._retriever.agreement
+        agreement: Callable[[str, str], float] = self._index.entries.agreement
         return max(((agreement(text, wording), wording) for wording in wordings), default=(0.0, ""))
 
 
@@ -217,14 +234,33 @@ def _is_clause_of(passage: Passage, document_id: int) -> bool:
 def evidence_for(passage: Passage, passages: Sequence[Passage]) -> Evidence:
     """What speaks for a passage among others: its own figures and its lead over its own kind."""
     rivals = [p.score for p in passages if p.kind == passage.kind and p.key != passage.key]
-    return Evidence(passage.agreement, passage.coverage, passage.score - max(rivals, default=0.0))
+    return Evidence(
+        agreement=passage.agreement,
+        coverage=passage.coverage,
+        breadth=passage.breadth,
+        margin=min(1.0, max(-1.0, passage.score - max(rivals, default=0.0))),
+    )
 
 
 def _rank(passages: list[Passage]) -> list[Passage]:
-    """Order by score and say how sure each one is, given the best rival of its kind."""
+    """Order passages of one kind by score and say how sure each one is."""
     ranked = sorted(passages, key=lambda passage: -passage.score)
     # Only the first few can be answers; the rest keep the confidence of being mere results.
     judged = ranked[:JUDGED]
     return [
         replace(p, confidence=confidence(p.kind, evidence_for(p, judged))) for p in judged
     ] + ranked[JUDGED:]
+
+
+def _interleave(lists: Sequence[Sequence[Passage]]) -> list[Passage]:
+    """Merge ranked lists: scores of different kinds do not compare, confidences do.
+
+    The order within a list is kept, so a passage comes no earlier than what ranks above it.
+    """
+    merged: list[Passage] = []
+    waiting = [list(ranked) for ranked in lists if ranked]
+    while waiting:
+        first = max(waiting, key=lambda ranked: ranked[0].confidence)
+        merged.append(first.pop(0))
+        waiting = [ranked for ranked in waiting if ranked]
+    return merged

@@ -27,6 +27,8 @@ OFFER_FROM = 0.3
 OPTIONS = 3
 # Least share of a question that a successor's clause must contain to be quoted in its place.
 SPEAKS_OF = 0.3
+# Characters of an ended clause that are looked for in its successor.
+MATTER = 300
 SUGGESTIONS = 3
 
 
@@ -108,7 +110,7 @@ class Answerer:
         old = rejected[0]
         best = base.passages[0] if base.passages else None
         threshold = ANSWER_FROM[old.kind]
-        if old.confidence < threshold or (best and best.score >= old.score):
+        if old.confidence < threshold or (best and best.confidence >= old.confidence):
             return None
         cited = next(
             (each for each in old.citations if each.validity is old.validity), None
@@ -120,7 +122,8 @@ class Answerer:
             _turning_day(old, cited),
             successor[1] if successor else "",
         )
-        newer = self._in_successor(question, successor[0]) if successor else None
+        matter = old.text if old.kind == "clause" else question.text
+        newer = self._in_successor(question, matter, successor[0]) if successor else None
         if newer is None:
             return replace(base, text=text, citations=old.citations)
         current = self._search.quote(question.text, newer)
@@ -132,10 +135,12 @@ class Answerer:
             citations=(current, *old.citations),
         )
 
-    def _in_successor(self, question: Question, document_id: int) -> Passage | None:
+    def _in_successor(self, question: Question, matter: str, document_id: int) -> Passage | None:
         """The best clause of the document that took over, if it speaks of the matter at all."""
-        scope = Scope(as_of=question.as_of, region=question.region, document_id=document_id)
-        found = self._search.passages(question.text, scope, limit=1).passages
+        scope = Scope(
+            as_of=question.as_of, region=question.region, kind="clause", document_id=document_id
+        )
+        found = self._search.passages(matter[:MATTER], scope, limit=1).passages
         return found[0] if found and found[0].coverage >= SPEAKS_OF else None
 
     def _quote(self, question: Question, base: Answer) -> Answer | None:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from embeddings import HashingEncoder, Retriever
+from embeddings import HashingEncoder
 from kb.db import Database
 from kb.documents import Documents
 from kb.entries import Entries
+from kb.index import Index
 from kb.indexing import Indexer
 from kb.regions import Regions
 from kb.search import Search
@@ -106,15 +107,15 @@ def entries(database: Database, regions: Regions) -> Entries:
 
 
 @pytest.fixture
-def retriever() -> Retriever:
-    return Retriever(HashingEncoder())
+def index() -> Index:
+    return Index.in_memory(HashingEncoder())
 
 
 @pytest.fixture
-def indexer(database: Database, retriever: Retriever) -> Indexer:
-    return Indexer(database, retriever)
+def indexer(database: Database, index: Index) -> Indexer:
+    return Indexer(database, index)
 
 
 @pytest.fixture
-def search(database: Database, retriever: Retriever, regions: Regions) -> Search:
-    return Search(database, retriever, regions)
+def search(database: Database, index: Index, regions: Regions) -> Search:
+    return Search(database, index, regions)

@@ -13,7 +13,7 @@ from embeddings.confidence import Logistic
 
 repeatable = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 share = st.floats(0, 1)
-evidence = st.builds(Evidence, share, share, share)
+evidence = st.builds(Evidence, share, share, share, share)
 kinds = pytest.mark.parametrize("kind", ["entry", "clause"])
 
 
@@ -25,7 +25,7 @@ def test_is_a_probability(kind: str, evidence: Evidence) -> None:
 
 
 @kinds
-@pytest.mark.parametrize("figure", ["agreement", "coverage", "margin"])
+@pytest.mark.parametrize("figure", ["agreement", "coverage", "breadth", "margin"])
 @repeatable
 @given(evidence, share)
 def test_more_evidence_never_lowers_it(
@@ -38,15 +38,15 @@ def test_more_evidence_never_lowers_it(
 
 @kinds
 def test_nothing_is_doubtful_and_everything_is_likely(kind: str) -> None:
-    assert confidence(kind, Evidence(0, 0, 0)) < 0.2
-    assert confidence(kind, Evidence(1, 1, 1)) > 0.8
+    assert confidence(kind, Evidence(0, 0, 0, 0)) < 0.2
+    assert confidence(kind, Evidence(1, 1, 1, 1)) > 0.8
 
 
 def test_unknown_kinds_are_the_callers_mistake() -> None:
     with pytest.raises(KeyError):
-        confidence("poem", Evidence(1, 1, 1))
+        confidence("poem", Evidence(1, 1, 1, 1))
 
 
 def test_a_logistic_model_is_what_it_says() -> None:
-    model = Logistic(bias=-1, agreement=2, coverage=0, margin=0)
-    assert model.probability(Evidence(0.5, 1, 1)) == pytest.approx(0.5)
+    model = Logistic(bias=-1, agreement=2, coverage=0, breadth=0, margin=0)
+    assert model.probability(Evidence(0.5, 1, 1, 1)) == pytest.approx(0.5)

@@ -106,10 +106,11 @@ def test_a_group_counts_with_its_weight(snapshot: Snapshot) -> None:
 
 def test_coverage_is_the_share_of_the_question_in_the_item(snapshot: Snapshot) -> None:
     terms = matter_terms("失业人员申领失业保险金")
-    full, part, none = snapshot.coverage(terms, [0, 0, 0], [2, 3, 4])
+    (full, part, none), whole = snapshot.coverage(terms, [0, 0, 0], [2, 3, 4])
     assert full > 0.8
     assert full > part > none >= 0
-    assert snapshot.coverage(terms, [], []).shape == (0,)
+    assert all(whole >= np.array([full, part, none]) - 1e-6)
+    assert [shares.shape for shares in snapshot.coverage(terms, [], [])] == [(0,), (0,)]
 
 
 def test_coverage_does_not_depend_on_the_cut_into_segments(snapshot: Snapshot) -> None:

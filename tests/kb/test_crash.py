@@ -20,10 +20,11 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from embeddings import HashingEncoder, Retriever
+from embeddings import HashingEncoder
 from kb.db import Database
 from kb.documents import Documents, Upload
 from kb.entries import Entries
+from kb.index import Index
 from kb.indexing import Indexer
 from kb.models import Change, Clause, Document, Entry, Revision, Status
 from kb.regions import Regions
@@ -46,8 +47,8 @@ def write(url: str, folder: Path, start: int) -> None:
     db, regions = Database(url), Regions(DIVISIONS)
     documents = Documents(db, uploads=folder / "uploads", regions=regions, today=lambda: TODAY)
     entries = Entries(db, regions=regions)
-    retriever = Retriever.open(HashingEncoder(), folder / "index")
-    indexer = Indexer(db, retriever)
+    index = Index.open(HashingEncoder(), folder / "index")
+    indexer = Indexer(db, index)
     say(ready=True)
     for number in count(start, 10):
         for outcome in documents.add(files(number, 8), actor="编辑", publish=True):
@@ -58,7 +59,7 @@ def write(url: str, folder: Path, start: int) -> None:
         entries.set_status(saved.entry_id or 0, Status.WITHDRAWN, actor="审核")
         entries.set_status(saved.entry_id or 0, Status.PUBLISHED, actor="审核")
         indexer.catch_up()
-        retriever.merge()
+        index.merge()
         if number % 30 == 0:
             indexer.rebuild()
 
@@ -103,13 +104,13 @@ def assert_sound(db: Database, folder: Path) -> None:
 
 def assert_answered(db: Database, folder: Path, said: list[dict[str, Any]]) -> None:
     """The index opens or is made again, and what was promised is found by it."""
-    retriever = Retriever.open(HashingEncoder(), folder / "index")
-    Indexer(db, retriever).catch_up()
-    search = Search(db, retriever, Regions(DIVISIONS))
-    fresh = Retriever(HashingEncoder())
+    index = Index.open(HashingEncoder(), folder / "index")
+    Indexer(db, index).catch_up()
+    search = Search(db, index, Regions(DIVISIONS))
+    fresh = Index.in_memory(HashingEncoder())
     Indexer(db, fresh).rebuild()
-    assert len(retriever) == len(fresh)
-    retriever.close()
+    assert len(index) == len(fresh)
+    index.close()
     for fact in said[:3] + said[-12:]:
         wanted = fact.get("title") or fact["question"]
         found = search.passages(wanted, Scope(as_of=TODAY), limit=20).passages

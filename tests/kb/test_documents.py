@@ -32,12 +32,6 @@ def held(database: Database, document_id: int) -> Document:
         return document
 
 
-def periods(database: Database, document_id: int) -> dict[int, tuple[date | None, date | None]]:
-    """Number of each revision → when it begins and when another one took over."""
-    revisions = held(database, document_id).revisions
-    return {each.number: (each.effective_on, each.superseded_on) for each in revisions}
-
-
 def count(database: Database, table: type[object]) -> int:
     with database.reading() as session:
         return session.scalar(select(func.count()).select_from(table)) or 0
@@ -89,8 +83,7 @@ class TestImport:
         first, again = add(documents, upload(parking(TODAY)), upload(parking(TODAY), "副本.txt"))
         assert (again.outcome, again.document_id) == ("unchanged", first.document_id)
         before = groups(database)
-        [later] = add(documents, upload(parking(TODAY)))
-        assert later.outcome == "unchanged"
+        assert add(documents, upload(parking(TODAY)))[0].outcome == "unchanged"
         assert count(database, Revision) == 1
         assert groups(database) == before
 
@@ -321,64 +314,6 @@ class TestIdentity:
         # What belongs before the repeal still belongs to the old one.
         assert publish(documents, parking(date(2012, 1, 1), "四元")) == old
         assert publish(documents, parking(date(2022, 1, 1), "六元")) == new
-
-
-class TestPeriods:
-    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1)])
-    def test_each_ends_where_the_next_begins_in_any_order_of_import(
-        self, database: Database, documents: Documents, order: tuple[int, ...]
-    ) -> None:
-        starts = [date(2010, 1, 1), date(2015, 7, 1), date(2030, 1, 1)]
-        for number in order:
-            publish(documents, parking(starts[number], f"{number}元"))
-        ends = {start: end for start, end in periods(database, 1).values()}
-        assert ends == {starts[0]: starts[1], starts[1]: starts[2], starts[2]: None}
-
-    def test_a_draft_supersedes_nothing(self, database: Database, documents: Documents) -> None:
-        document_id = publish(documents, parking(date(2010, 1, 1)))
-        add(documents, upload(parking(date(2020, 1, 1), "五元")), publish=False)
-        assert periods(database, document_id)[1] == (date(2010, 1, 1), None)
-        documents.publish(document_id, actor="审核")
-        assert periods(database, document_id)[1] == (date(2010, 1, 1), date(2020, 1, 1))
-
-    def test_a_corrected_file_of_the_same_day_replaces_the_first(
-        self, database: Database, documents: Documents
-    ) -> None:
-        publish(documents, parking(date(2020, 1, 1), "三元"))
-        publish(documents, parking(date(2020, 1, 1), "五元"))
-        day = date(2020, 1, 1)
-        assert periods(database, 1) == {1: (day, day), 2: (day, None)}
-
-    def test_without_any_date_the_newest_counts_at_once(
-        self, database: Database, documents: Documents
-    ) -> None:
-        for fee in ("三元", "四元", "五元"):
-            publish(documents, parking(None, fee))
-        ends = [end for _, end in periods(database, 1).values()]
-        assert ends[-1] is None
-        assert all(end is not None and end <= TODAY for end in ends[:-1])
-
-    def test_an_undated_revision_replaces_a_dated_one(
-        self, database: Database, documents: Documents
-    ) -> None:
-        publish(documents, parking(date(2020, 1, 1)))
-        publish(documents, parking(None, "五元"))
-        ends = {number: end for number, (_, end) in periods(database, 1).items()}
-        assert ends == {1: date(2020, 1, 1), 2: None}
-
-    def test_the_document_bears_the_number_of_its_last_revision(
-        self, database: Database, documents: Documents
-    ) -> None:
-        url = "https://a.test/1"
-        for year in (2024, 2023):
-            content = circular(
-                f"某市{year}年补贴通知",
-                f"某政发〔{year}〕5号",
-                "补贴。",
-                effective=date(year, 1, 1),
-            )
-            publish(documents, content, source_url=url)
-        assert held(database, 1).document_number == "某政发〔2024〕5号"
 
 
 OLD = regulation("某市停车暂行规定", "收费一元。", effective=date(2010, 1, 1))

@@ -8,11 +8,13 @@ from datetime import date, timedelta
 
 import pytest
 
+from kb.db import Database
 from kb.documents import Documents
 from kb.indexing import Indexer
+from kb.models import Document
 from kb.search import Scope, Search
 from kb.validity import Period, Validity
-from tests.factories import publish, regulation
+from tests.factories import TODAY, add, circular, publish, regulation, upload
 
 FIRST, LAST = date(2020, 3, 1), date(2025, 12, 31)
 DAY = timedelta(days=1)
@@ -68,6 +70,79 @@ def test_what_is_replaced_before_its_first_day_never_applies() -> None:
     assert period.on(FIRST) is Validity.AMENDED
 
 
+def parking(start: date | None, fee: str = "三元") -> str:
+    return regulation("某市停车管理办法", f"路边停车每小时收费{fee}。", effective=start)
+
+
+def periods(database: Database, document_id: int) -> dict[int, tuple[date | None, date | None]]:
+    """Number of each revision → when it begins and when another one took over."""
+    with database.reading() as session:
+        revisions = session.get_one(Document, document_id).revisions
+    return {each.number: (each.effective_on, each.superseded_on) for each in revisions}
+
+
+class TestPeriods:
+    """Which dates revisions get from each other when they are published."""
+
+    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1)])
+    def test_each_ends_where_the_next_begins_in_any_order_of_import(
+        self, database: Database, documents: Documents, order: tuple[int, ...]
+    ) -> None:
+        starts = [date(2010, 1, 1), date(2015, 7, 1), date(2030, 1, 1)]
+        for number in order:
+            publish(documents, parking(starts[number], f"{number}元"))
+        ends = {start: end for start, end in periods(database, 1).values()}
+        assert ends == {starts[0]: starts[1], starts[1]: starts[2], starts[2]: None}
+
+    def test_a_draft_supersedes_nothing(self, database: Database, documents: Documents) -> None:
+        document_id = publish(documents, parking(date(2010, 1, 1)))
+        add(documents, upload(parking(date(2020, 1, 1), "五元")), publish=False)
+        assert periods(database, document_id)[1] == (date(2010, 1, 1), None)
+        documents.publish(document_id, actor="审核")
+        assert periods(database, document_id)[1] == (date(2010, 1, 1), date(2020, 1, 1))
+
+    def test_a_corrected_file_of_the_same_day_replaces_the_first(
+        self, database: Database, documents: Documents
+    ) -> None:
+        publish(documents, parking(date(2020, 1, 1), "三元"))
+        publish(documents, parking(date(2020, 1, 1), "五元"))
+        day = date(2020, 1, 1)
+        assert periods(database, 1) == {1: (day, day), 2: (day, None)}
+
+    def test_without_any_date_the_newest_counts_at_once(
+        self, database: Database, documents: Documents
+    ) -> None:
+        for fee in ("三元", "四元", "五元"):
+            publish(documents, parking(None, fee))
+        ends = [end for _, end in periods(database, 1).values()]
+        assert ends[-1] is None
+        assert all(end is not None and end <= TODAY for end in ends[:-1])
+
+    def test_an_undated_revision_replaces_a_dated_one(
+        self, database: Database, documents: Documents
+    ) -> None:
+        publish(documents, parking(date(2020, 1, 1)))
+        publish(documents, parking(None, "五元"))
+        ends = {number: end for number, (_, end) in periods(database, 1).items()}
+        assert ends == {1: date(2020, 1, 1), 2: None}
+
+    def test_the_document_bears_the_number_of_its_last_revision(
+        self, database: Database, documents: Documents
+    ) -> None:
+        url = "https://a.test/1"
+        for year in (2024, 2023):
+            content = circular(
+                f"某市{year}年补贴通知",
+                f"某政发〔{year}〕5号",
+                "补贴。",
+                effective=date(year, 1, 1),
+            )
+            publish(documents, content, source_url=url)
+        with database.reading() as session:
+            number = session.get_one(Document, 1).document_number
+        assert number == "某政发〔2024〕5号"
+
+
 @dataclass
 class Policy:
     """A document of the model: its revisions, and when it ended as a whole."""
@@ -108,6 +183,15 @@ class History:
 
     def day(self) -> date:
         return date(2000, 1, 1) + timedelta(days=self._random.randrange(365 * 30))
+
+    def day_to_ask(self) -> date:
+        """A random day, or one at the beginning or the end of something."""
+        policy = self._random.choice(self.policies)
+        start, _, last_day = self._random.choice(policy.revisions)
+        turn = self._random.choice(
+            (self.day(), start, last_day or start, policy.repealed_on or start)
+        )
+        return turn + self._random.choice((-1, 0, 1)) * DAY
 
     def _enact(self, repeals: tuple[str, ...] = (), start: date | None = None) -> None:
         self._publish(f"某市第{len(self.policies) + 1}号事项管理办法", start or self.day(), repeals)
@@ -190,7 +274,7 @@ def test_a_long_history_agrees_with_a_plain_model(
         if number % 30:
             continue
         indexer.catch_up()
-        for day in [history.day() for _ in range(12)]:
+        for day in [history.day_to_ask() for _ in range(15)]:
             found = search.passages("按照标准办理", Scope(as_of=day), limit=500, per_document=9)
             answered = {
                 int(each.text.partition("按照第")[2].partition("种")[0])
