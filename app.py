@@ -20,7 +20,7 @@ from kb.indexing import Indexer
 from kb.installation import identify
 from kb.library import Library
 from kb.regions import Regions
-from kb.search import Search
+from kb.search import Scope, Search
 from service import commands, logs
 from service.answering import Answerer
 from service.config import ROOT, Settings, secret_key
@@ -98,6 +98,8 @@ def create_app(
     settings = settings or Settings.from_env(os.environ)
     runtime = compose(settings, encoder=encoder, now=now)
     runtime.indexer.catch_up()
+    # The segmenter's dictionary takes a second to load; no citizen should wait for it.
+    runtime.search.passages("预热", Scope(as_of=runtime.today()), limit=1)
     if follow:
         stop = threading.Event()
         threading.Thread(

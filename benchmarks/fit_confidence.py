@@ -4,7 +4,8 @@
 
 Entries: half of them, each without one of its phrasings, make a base; it is asked the phrasings
 it lacks (the right entry is known) and half as many of the other half of the entries (none is
-right), in turn for four phrasings and both halves: one question in three has no answer.
+right), in turn for four phrasings and both halves. With --strangers, a SQuAD-like file of
+questions on other matters (such as CMRC 2018), 400 of these are asked as well.
 
 Clauses (with --laws, a folder of law texts as `import` takes them): every question of the samples
 is asked of the laws; right is an article that the entry names as its basis.
@@ -35,6 +36,7 @@ from service.config import Settings  # noqa: E402
 from service.runtime import Runtime  # noqa: E402
 
 TURNS = 4
+STRANGERS = 400
 
 Rows = list[tuple[list[float], bool]]
 
@@ -48,6 +50,21 @@ def samples() -> list[EntryRecord]:
     return found
 
 
+def questions_of(path: Path) -> list[str]:
+    """Every question of a file in the layout of SQuAD or CMRC, found wherever it stands."""
+    found: list[str] = []
+    waiting = [json.loads(path.read_text(encoding="utf-8"))]
+    while waiting:
+        held = waiting.pop(0)
+        if isinstance(held, dict):
+            asked = held.get("question") or held.get("query_text")
+            found += [asked] if isinstance(asked, str) else []
+            waiting += held.values()
+        elif isinstance(held, list):
+            waiting += held
+    return found
+
+
 def top(runtime: Runtime, question: str, kind: str) -> tuple[Passage, list[float]] | None:
     """The best passage of a kind with the figures its confidence rests on."""
     scope = Scope(as_of=date.today(), kind=kind)
@@ -55,10 +72,12 @@ def top(runtime: Runtime, question: str, kind: str) -> tuple[Passage, list[float
     if not found:
         return None
     evidence = evidence_for(found[0], found)
-    return found[0], [evidence.agreement, evidence.coverage, evidence.breadth, evidence.margin]
+    return found[0], [evidence.agreement, evidence.coverage, evidence.breadth, evidence.lead]
 
 
-def entry_rows(records: list[EntryRecord]) -> Iterator[tuple[list[float], bool]]:
+def entry_rows(
+    records: list[EntryRecord], strangers: list[str]
+) -> Iterator[tuple[list[float], bool]]:
     """Figures and correctness of the best entry, for questions with and without a right one."""
     for fold, turn in product((0, 1), range(TURNS)):
         inside = [record for at, record in enumerate(records) if at % 2 == fold]
@@ -73,6 +92,7 @@ def entry_rows(records: list[EntryRecord]) -> Iterator[tuple[list[float], bool]]
             runtime.indexer.catch_up()
             asked = [(record.similar[turn], record.question) for record in inside]
             asked += [(record.similar[turn], "") for record in outside[turn % 2 :: 2]]
+            asked += [(text, "") for text in strangers[turn::TURNS]]
             for text, wanted in asked:
                 best = top(runtime, text, "entry")
                 if best is not None:
@@ -171,9 +191,11 @@ def main() -> None:
     """Fit what can be fitted with the data at hand."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--laws", type=Path)
+    parser.add_argument("--strangers", type=Path)
     given = parser.parse_args()
     records = samples()
-    report("entry", list(entry_rows(records)))
+    strangers = questions_of(given.strangers)[:STRANGERS] if given.strangers else []
+    report("entry", list(entry_rows(records, strangers)))
     if given.laws:
         report("clause", list(clause_rows(records, given.laws)))
 

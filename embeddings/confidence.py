@@ -17,13 +17,14 @@ class Evidence:
         agreement: overlap of the question with the candidate's wording, both ways.
         coverage: share of the question that the candidate's best part contains.
         breadth: share of the question that the whole of it contains.
-        margin: how far the candidate's score is ahead of the best rival's, -1 to 1.
+        lead: how far the candidate's score is ahead of the best rival's, -1 to 1, times `breadth`:
+            to be far ahead with little of the question says nothing.
     """
 
     agreement: float
     coverage: float
     breadth: float
-    margin: float
+    lead: float
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Logistic:
     agreement: float
     coverage: float
     breadth: float
-    margin: float
+    lead: float
 
     def probability(self, evidence: Evidence) -> float:
         """The modelled probability, 0 to 1."""
@@ -43,14 +44,14 @@ class Logistic:
             + self.agreement * evidence.agreement
             + self.coverage * evidence.coverage
             + self.breadth * evidence.breadth
-            + self.margin * evidence.margin
+            + self.lead * evidence.lead
         )
         return 1.0 / (1.0 + math.exp(-total))
 
 
 _MODELS = {
-    "entry": Logistic(bias=-2.16, agreement=0.0, coverage=0.23, breadth=1.8, margin=4.25),
-    "clause": Logistic(bias=-5.5, agreement=0.0, coverage=7.5, breadth=0.0, margin=1.0),
+    "entry": Logistic(bias=-2.28, agreement=0.44, coverage=0.06, breadth=2.56, lead=5.81),
+    "clause": Logistic(bias=-5.5, agreement=0.0, coverage=7.5, breadth=0.0, lead=1.0),
 }
 
 

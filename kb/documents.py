@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from itertools import islice, pairwise
 from pathlib import Path, PurePath
 
-from sqlalchemy import ColumnElement, Select, insert, select
+from sqlalchemy import ColumnElement, Select, String, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from kb.db import Database
@@ -74,6 +74,29 @@ class _Read:
     region_code: str | None
 
 
+# Statements of every import, built once: building them took longer than running them.
+_OF_FILE = select(Revision).where(Revision.sha256 == bindparam("sha256"))
+# Published revisions of other documents that repeal this one; the reverse of `_named`.
+_NAMING = (
+    select(Revision)
+    .join(Repeal)
+    .join(Revision.document)
+    .where(
+        (Repeal.target == bindparam("number"))
+        | (
+            (Repeal.target == bindparam("title"))
+            & (
+                func.coalesce(Document.region_code, "")
+                == func.coalesce(bindparam("region", type_=String), "")
+            )
+        ),
+        Revision.document_id != bindparam("id"),
+        Revision.published_at.is_not(None),
+    )
+    .order_by(Revision.id)
+)
+
+
 class Documents:
     """Every write to documents.
 
@@ -103,7 +126,8 @@ class Documents:
         remaining = iter(files)
         while batch := list(islice(remaining, BATCH)):
             readings = [self._read(upload) for upload in batch]
-            with self._writing() as session:
+            # Each document is flushed once, with its revision; the queries between need no more.
+            with self._writing() as session, session.no_autoflush:
                 outcomes = [
                     reading
                     if isinstance(reading, Imported)
@@ -188,7 +212,7 @@ class Documents:
 
     def _store(self, session: Session, reading: _Read, *, actor: str, publish: bool) -> Imported:
         upload = reading.upload
-        known = session.scalar(select(Revision).where(Revision.sha256 == reading.sha256))
+        known = session.scalar(_OF_FILE, {"sha256": reading.sha256})
         if known is not None:
             if publish and known.published_at is None:
                 self._publish(session, known.document, known, actor=actor)
@@ -287,7 +311,13 @@ class Documents:
         for older in session.scalars(_named(targets, document)) if targets else ():
             if _repealable(older, day):
                 _repeal(session, older, day, document.id, actor)
-        for other in session.scalars(_naming(document)):
+        bears = {
+            "id": document.id,
+            "title": document.title,
+            "number": document.document_number,
+            "region": document.region_code,
+        }
+        for other in session.scalars(_NAMING, bears):
             day = other.effective_on or other.issued_on or self._today()
             if _repealable(document, day):
                 _repeal(session, document, day, other.document_id, actor)
@@ -306,22 +336,6 @@ def _named(targets: Sequence[str], by: Document) -> Select[Document]:
         Document.document_number.in_(targets)
         | (Document.title.in_(targets) & _same_region(by.region_code)),
         Document.id != by.id,
-    )
-
-
-def _naming(document: Document) -> Select[Revision]:
-    """Published revisions of other documents that repeal this one; the reverse of `_named`."""
-    by_title = (Repeal.target == document.title) & _same_region(document.region_code)
-    return (
-        select(Revision)
-        .join(Repeal)
-        .join(Revision.document)
-        .where(
-            (Repeal.target == document.document_number) | by_title,
-            Revision.document_id != document.id,
-            Revision.published_at.is_not(None),
-        )
-        .order_by(Revision.id)
     )
 
 

@@ -232,13 +232,21 @@ def _is_clause_of(passage: Passage, document_id: int) -> bool:
 
 
 def evidence_for(passage: Passage, passages: Sequence[Passage]) -> Evidence:
-    """What speaks for a passage among others: its own figures and its lead over its own kind."""
-    rivals = [p.score for p in passages if p.kind == passage.kind and p.key != passage.key]
+    """What speaks for a passage among others: its own figures and its lead over its own kind.
+
+    The same question answered for another region is no rival: it leaves no doubt what is asked.
+    """
+    same = passage.title if passage.kind == "entry" else None
+    rivals = [
+        p.score
+        for p in passages
+        if p.kind == passage.kind and p.key != passage.key and p.title != same
+    ]
     return Evidence(
         agreement=passage.agreement,
         coverage=passage.coverage,
         breadth=passage.breadth,
-        margin=min(1.0, max(-1.0, passage.score - max(rivals, default=0.0))),
+        lead=passage.breadth * min(1.0, max(-1.0, passage.score - max(rivals, default=0.0))),
     )
 
 

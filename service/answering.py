@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 # Least probability of being right at which an answer is given, by kind of passage.
 ANSWER_FROM = {"entry": 0.6, "clause": 0.45}
 # From here on an entry is worth offering as "did you mean".
-OFFER_FROM = 0.3
+OFFER_FROM = 0.25
 OPTIONS = 3
 # Least share of a question that a successor's clause must contain to be quoted in its place.
 SPEAKS_OF = 0.3

@@ -173,12 +173,21 @@ def import_(
 
 
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    """The files named, and those in the folders named whose kind is known, in a stable order."""
+    """The files named, and those in the folders named whose kind is known, in a stable order.
+
+    A link that leads out of its folder is left out: whoever fills a folder does not thereby
+    choose among the other files of the machine.
+    """
     for path in paths:
         if path.is_dir():
+            home = path.resolve()
             inside = (each for each in sorted(path.rglob("*")) if each.is_file())
             known = (*DOCUMENT_SUFFIXES, *TABLE_SUFFIXES)
-            yield from (each for each in inside if each.suffix.lower() in known)
+            yield from (
+                each
+                for each in inside
+                if each.suffix.lower() in known and each.resolve().is_relative_to(home)
+            )
         else:
             yield path
 

@@ -197,3 +197,13 @@ def test_an_oversized_file_is_refused_without_reading_it(run: Run, tmp_path: Pat
         file.truncate(200 * 2**20)
     status, out, _ = run("import", huge)
     assert status == 1 and "50 MB" in out
+
+
+def test_a_link_out_of_the_folder_is_not_followed(run: Run, tmp_path: Path) -> None:
+    outside = tmp_path / "secret.txt"
+    outside.write_text(regulation("某市内部办法", "不得外传。"), encoding="utf-8")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "link.txt").symlink_to(outside)
+    status, out, _ = run("import", folder, "--json")
+    assert status == 0 and json.loads(out)["files"] == []

@@ -25,7 +25,7 @@ def test_is_a_probability(kind: str, evidence: Evidence) -> None:
 
 
 @kinds
-@pytest.mark.parametrize("figure", ["agreement", "coverage", "breadth", "margin"])
+@pytest.mark.parametrize("figure", ["agreement", "coverage", "breadth", "lead"])
 @repeatable
 @given(evidence, share)
 def test_more_evidence_never_lowers_it(
@@ -48,5 +48,5 @@ def test_unknown_kinds_are_the_callers_mistake() -> None:
 
 
 def test_a_logistic_model_is_what_it_says() -> None:
-    model = Logistic(bias=-1, agreement=2, coverage=0, breadth=0, margin=0)
+    model = Logistic(bias=-1, agreement=2, coverage=0, breadth=0, lead=0)
     assert model.probability(Evidence(0.5, 1, 1, 1)) == pytest.approx(0.5)
