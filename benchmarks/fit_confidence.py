@@ -8,7 +8,8 @@ right), in turn for four phrasings and both halves. With --strangers, a SQuAD-li
 questions on other matters (such as CMRC 2018), 400 of these are asked as well.
 
 Clauses (with --laws, a folder of law texts as `import` takes them): every question of the samples
-is asked of the laws; right is an article that the entry names as its basis.
+is asked of the laws; right is an article of a law that the entry rests on. (Which article of it
+answers is not known well enough: an entry names one to four, more of them apply.)
 """
 
 import argparse
@@ -29,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from app import compose  # noqa: E402
 from kb.documents import Upload  # noqa: E402
+from kb.entries import parse_basis  # noqa: E402
 from kb.exchange import EntryRecord, read_entries  # noqa: E402
 from kb.passages import Passage  # noqa: E402
 from kb.search import Scope, evidence_for  # noqa: E402
@@ -100,19 +102,25 @@ def entry_rows(
             runtime.close()
 
 
-def clause_rows(records: list[EntryRecord], laws: Path) -> Iterator[tuple[list[float], bool]]:
+def clause_rows(
+    records: list[EntryRecord], strangers: list[str], laws: Path
+) -> Iterator[tuple[list[float], bool]]:
     """Figures and correctness of the best article of law for every sample question."""
+    asked = [
+        (text, {parse_basis(basis)[0] for basis in record.basis})
+        for record in records
+        for text in (record.question, *record.similar[:2])
+    ]
+    asked += [(text, set()) for text in strangers]
     with tempfile.TemporaryDirectory() as folder:
         runtime = compose(Settings(data_dir=folder))
         uploads = (Upload(path.read_bytes(), path.name) for path in sorted(laws.rglob("*.txt")))
         list(runtime.documents.add(uploads, actor="fit", publish=True))
         runtime.indexer.catch_up()
-        for record in records:
-            for text in (record.question, *record.similar[:2]):
-                best = top(runtime, text, "clause")
-                if best is not None:
-                    cited = best[0].citations[0]
-                    yield best[1], f"《{cited.title}》{cited.locator}" in record.basis
+        for text, titles in asked:
+            best = top(runtime, text, "clause")
+            if best is not None:
+                yield best[1], best[0].title in titles
         runtime.close()
 
 
@@ -197,7 +205,7 @@ def main() -> None:
     strangers = questions_of(given.strangers)[:STRANGERS] if given.strangers else []
     report("entry", list(entry_rows(records, strangers)))
     if given.laws:
-        report("clause", list(clause_rows(records, given.laws)))
+        report("clause", list(clause_rows(records, strangers, given.laws)))
 
 
 if __name__ == "__main__":

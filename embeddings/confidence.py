@@ -51,7 +51,7 @@ class Logistic:
 
 _MODELS = {
     "entry": Logistic(bias=-2.28, agreement=0.44, coverage=0.06, breadth=2.56, lead=5.81),
-    "clause": Logistic(bias=-5.5, agreement=0.0, coverage=7.5, breadth=0.0, lead=1.0),
+    "clause": Logistic(bias=-2.49, agreement=0.0, coverage=2.81, breadth=1.01, lead=0.0),
 }
 
 

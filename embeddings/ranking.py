@@ -28,6 +28,9 @@ from embeddings.segment import KINDS, Segment
 from embeddings.tokenizer import matter, normalise
 
 GROUP_WEIGHT = 1.0
+# In a base of a few texts every word of theirs is frequent, and one that they lack would outweigh
+# all others; how rare words are is judged as in a base of at least this size.
+LEAST_TOTAL = 1000
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,17 @@ def matter_terms(text: str) -> tuple[Term, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A term looked up in a collection: its idf, and where its postings lie in each block."""
+    """A term looked up in a collection.
+
+    Attributes:
+        idf: inverse document frequency, to rank by.
+        rarity: the same as if the collection held at least `LEAST_TOTAL` texts, to judge by.
+        spans: where its postings lie in each block.
+    """
 
     term: Term
     idf: float
+    rarity: float
     spans: tuple[slice, ...]
 
 
@@ -102,19 +112,21 @@ class Statistics:
         for at, term in enumerate(terms):
             spans = tuple(spans[at] for spans in by_part)
             frequency = sum(span.stop - span.start for span in spans)
-            found.append(Weighed(term, inverse_frequency(frequency, self.total), spans))
+            idf = inverse_frequency(frequency, self.total)
+            rarity = inverse_frequency(frequency, max(self.total, LEAST_TOTAL))
+            found.append(Weighed(term, idf, rarity, spans))
         return found
 
-    def idf(self, term: Term) -> float:
-        """Inverse document frequency of a term over all blocks."""
-        idf = self.known.get(term.key)
-        if idf is None:
+    def rarity(self, term: Term) -> float:
+        """How much a term is worth when a text is judged; see `Weighed`."""
+        rarity = self.known.get(term.key)
+        if rarity is None:
             (weighed,) = self.weigh([term])
-            idf = weighed.idf
+            rarity = weighed.rarity
             # Terms of questions alone are not kept: there is no end of them.
             if any(span.start < span.stop for span in weighed.spans):
-                self.known[term.key] = idf
-        return idf
+                self.known[term.key] = rarity
+        return rarity
 
 
 class Snapshot:
@@ -175,9 +187,9 @@ class Snapshot:
     def coverage(
         self, terms: Sequence[Term], segments: Sequence[int], positions: Sequence[int]
     ) -> tuple[Floats, Floats]:
-        """Share of the question, weighted by idf, in each given item, and in its whole group."""
+        """Share of the question, weighted by rarity, in each given item, and in its whole group."""
         of_items, of_groups = _weigh(self._passages, terms), _weigh(self._documents, terms)
-        weights = [np.float32(each.term.weight * each.idf) for each in of_items]
+        weights = [np.float32(each.term.weight * each.rarity) for each in of_items]
         found = np.zeros((2, len(positions)), dtype=np.float32)
         numbers, places = np.array(segments, dtype=np.int64), np.array(positions, dtype=np.int64)
         for number in set(segments):
@@ -219,20 +231,20 @@ class Snapshot:
         return sorted(rows, key=lambda row: -(row.of_item + row.of_group))
 
     def covered(self, question: str, text: str) -> float:
-        """Share of a question's matter, idf-weighted, whose tokens occur in a text, 0 to 1."""
+        """Share of a question's matter, weighted by rarity, that occurs in a text, 0 to 1."""
         theirs = {(term.kind, term.key) for term in query_terms(text)}
         total = held = 0.0
         for term in matter_terms(question):
-            weight = term.weight * self._passages[term.kind].idf(term)
+            weight = term.weight * self._passages[term.kind].rarity(term)
             total += weight
             held += weight * ((term.kind, term.key) in theirs)
         return held / total if total else 0.0
 
     def agreement(self, left: str, right: str) -> float:
-        """Overlap of two short texts in [0, 1]: Dice's coefficient over tokens, idf-weighted."""
+        """Overlap of two short texts in [0, 1]: Dice's coefficient over tokens by rarity."""
         ours, theirs = (
             {
-                (term.kind, term.key): self._passages[term.kind].idf(term) * KINDS[term.kind][1]
+                (term.kind, term.key): self._passages[term.kind].rarity(term) * KINDS[term.kind][1]
                 for term in matter_terms(text)
             }
             for text in (left, right)

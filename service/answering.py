@@ -21,7 +21,7 @@ from service.conversations import Answer, Contact, Conversations, Outcome, Quest
 log = logging.getLogger(__name__)
 
 # Least probability of being right at which an answer is given, by kind of passage.
-ANSWER_FROM = {"entry": 0.6, "clause": 0.45}
+ANSWER_FROM = {"entry": 0.6, "clause": 0.4}
 # From here on an entry is worth offering as "did you mean".
 OFFER_FROM = 0.25
 OPTIONS = 3
@@ -104,10 +104,19 @@ class Answerer:
         self, question: Question, base: Answer, rejected: Sequence[Passage]
     ) -> Answer | None:
         """When the best match is no longer (or not yet) in force: say so, name the successor."""
-        if not rejected or rejected[0].validity is Validity.AMENDED:
-            # An amended text has its current revision in the base, which is found by itself.
+        current_documents = {cited.document_id for p in base.passages for cited in p.citations}
+        # A text that was only revised is answered from the revision of the day.
+        ended = [
+            passage
+            for passage in rejected
+            if passage.validity is not Validity.AMENDED
+            and not (
+                passage.kind == "clause" and passage.citations[0].document_id in current_documents
+            )
+        ]
+        if not ended:
             return None
-        old = rejected[0]
+        old = ended[0]
         best = base.passages[0] if base.passages else None
         threshold = ANSWER_FROM[old.kind]
         if old.confidence < threshold or (best and best.confidence >= old.confidence):
@@ -176,7 +185,9 @@ def _clarify(base: Answer) -> Answer | None:
     """Several entries are possible and none is sure: let the person choose."""
     likely = [p for p in base.passages if p.kind == "entry" and p.confidence >= OFFER_FROM]
     clause = _best(base.passages, "clause")
-    if not likely or (clause and clause.confidence >= ANSWER_FROM["clause"]):
+    if not likely:
+        return None
+    if clause and clause.confidence >= max(ANSWER_FROM["clause"], likely[0].confidence):
         return None
     options = tuple(passage.title for passage in likely[:OPTIONS])
     return replace(
@@ -213,7 +224,7 @@ def _contact(passages: Sequence[Passage]) -> Contact:
 
 def _quotation(cited: Citation) -> str:
     number = f"（{cited.document_number}）" if cited.document_number else ""
-    return f"《{cited.title}》{number}{cited.locator}：\n{cited.text}"
+    return f"《{cited.title}》{number}{cited.locator.rstrip('、.')}：\n{cited.text}"
 
 
 def _turning_day(old: Passage, cited: Citation | None) -> date | None:

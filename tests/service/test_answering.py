@@ -103,7 +103,7 @@ def test_without_an_entry_the_clause_is_quoted(filled: Runtime) -> None:
         issued=date(2025, 10, 1),
     )
     publish(filled.documents, text)
-    answer = ask(filled, "冬季取暖补贴每户多少元")
+    answer = ask(filled, "取暖补贴标准每户每个采暖季多少元")
     assert answer.outcome is Outcome.ANSWERED_CLAUSE
     assert "一千二百元" in answer.text and "某政办发〔2025〕8号" in answer.text
     assert answer.citations[0].validity.value == "in_force"
