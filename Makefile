@@ -7,7 +7,7 @@ PORT ?= 8000
 export HOST PORT
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test lint eval reindex browser clean
+.PHONY: help setup run test lint eval reindex packages clean
 
 help: ## 显示可用的命令
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,13 +30,15 @@ run: setup ## 建库、载入示例、启动服务（HOST、PORT 可改）
 	@$(BIN)/python app.py init
 	@exec $(BIN)/python app.py serve
 
-browser: # the browser and a Chinese font, which only its tests need
-	@command -v chromium >/dev/null && fc-list 2>/dev/null | grep -qi 'noto.*cjk' || \
+packages: # a browser with a Chinese font, and a reader of .doc files: only tests need them
+	@command -v chromium >/dev/null && command -v antiword >/dev/null && \
+	  fc-list 2>/dev/null | grep -qi 'noto.*cjk' || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium fonts-noto-cjk >/dev/null; } || \
-	  echo "没有装上 chromium：浏览器测试将跳过"
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+	      chromium fonts-noto-cjk antiword >/dev/null; } || \
+	  echo "没有装上 chromium、fonts-noto-cjk、antiword：用到它们的测试将跳过"
 
-test: $(VENV)/.development browser ## 检查代码并运行全部测试
+test: $(VENV)/.development packages ## 检查代码并运行全部测试
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest
 

@@ -52,6 +52,13 @@ class Postgres:
                 connection.execute(text(statement))
 
 
+@pytest.fixture(autouse=True)
+def _settings_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine has set for its own installation does not reach the tests."""
+    for name in [name for name in os.environ if name.startswith("POLICYQA_")]:
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     # In memory where there is room, since each test copies a database of 300 files. Not in

@@ -64,7 +64,7 @@ def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         reason = "no chromium here: apt-get install chromium fonts-noto-cjk"
-        if os.environ.get("POLICYQA_BROWSER_REQUIRED"):
+        if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:
