@@ -213,7 +213,18 @@ class _Reading:
         squeezed = "".join(named.split())
         if any("".join(line.split()) == squeezed for line in self.lines[:60]):
             return named
-        return self._leading_title() or named
+        leading = self._leading_title()
+        # A name such as 20240105 or scan-3 says nothing; the beginning of the text does.
+        return leading or (named if re.search("[一-龥]", named) else self._beginning() or named)
+
+    def _beginning(self) -> str:
+        """Return the first line that is no header, cut where it is too long for a title."""
+        for index, line in enumerate(self.lines[:15]):
+            if not _is_header(line):
+                printed = self._printed(index)
+                whole = len(printed) <= 2 * _TITLE_LINE and not set(printed) & set("。；！？")
+                return printed if whole else f"{printed[: _TITLE_LINE - 1]}…"
+        return ""
 
     def _printed(self, index: int) -> str:
         start, end = self.layout.starts[index], self.layout.line_end(index)

@@ -65,6 +65,7 @@ class Passage:
         validity: on the day of the question.
         citations: an entry's bases; a clause cites itself.
         entry: present when `kind` is "entry".
+        quotable: false for the front matter of a document, which rules nothing.
         score: for ordering within one question.
         agreement: overlap of the question with an entry's best phrasing, 0 to 1.
         coverage: share of the question that the best part of the passage contains, 0 to 1.
@@ -89,6 +90,7 @@ class Passage:
     validity: Validity
     citations: tuple[Citation, ...]
     entry: EntryFacts | None = None
+    quotable: bool = True
     score: float = 0.0
     agreement: float = 0.0
     coverage: float = 0.0
@@ -174,6 +176,7 @@ def _clauses(session: Session, ids: Sequence[int], day: date) -> Iterable[Passag
             published_on=document.published_on,
             validity=citation.validity,
             citations=(citation,),
+            quotable=clause.kind != "front",
         )
 
 

@@ -149,8 +149,8 @@ class Answerer:
         scope = Scope(
             as_of=question.as_of, region=question.region, kind="clause", document_id=document_id
         )
-        found = self._search.passages(matter[:MATTER], scope, limit=1).passages
-        return found[0] if found and found[0].coverage >= SPEAKS_OF else None
+        best = _best(self._search.passages(matter[:MATTER], scope).passages, "clause")
+        return best if best and best.coverage >= SPEAKS_OF else None
 
     def _quote(self, question: Question, base: Answer) -> Answer | None:
         best = _best(base.passages, "clause")
@@ -205,7 +205,8 @@ def _refuse(base: Answer) -> Answer:
 
 
 def _best(passages: Sequence[Passage], kind: str) -> Passage | None:
-    return max((p for p in passages if p.kind == kind), key=lambda p: p.confidence, default=None)
+    fit = (p for p in passages if p.kind == kind and p.quotable)
+    return max(fit, key=lambda p: p.confidence, default=None)
 
 
 def _suggestions(passages: Sequence[Passage]) -> tuple[str, ...]:

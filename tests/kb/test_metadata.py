@@ -27,6 +27,10 @@ def read(text: str, filename: str = "无题.txt") -> Metadata:
     return extract(blocks, filename)
 
 
+BEGINNING = (
+    "近日，某局印发了新的补贴规定，以下是主要内容。补贴按月发放。补贴按月发放。补贴按月发放。"
+    "补贴按月发放。补贴按月发放。补贴"
+)[:59] + "…"
 NOTICE = """
 青山市人民政府办公室文件
 青政办发〔2024〕3号
@@ -318,3 +322,15 @@ def test_seed_document() -> None:
     assert found.title == path.stem
     assert found.issuer == "平度市人民政府办公室"
     assert found.issued_on == date(2024, 7, 16)
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("大学生参军优惠政策\n一、优先报名。\n二、优先体检。", "大学生参军优惠政策"),
+        ("近日，某局印发了新的补贴规定，以下是主要内容。" + "补贴按月发放。" * 9, BEGINNING),
+    ],
+)
+def test_a_file_name_that_says_nothing_gives_way_to_the_beginning(text: str, title: str) -> None:
+    assert read(text, "20240105.txt").title == title
+    assert read(text, "参军问答.txt").title == "参军问答"

@@ -109,6 +109,18 @@ def test_without_an_entry_the_clause_is_quoted(filled: Runtime) -> None:
     assert answer.citations[0].validity.value == "in_force"
 
 
+def test_front_matter_is_found_but_never_quoted_as_the_rule(filled: Runtime) -> None:
+    text = circular(
+        "关于做好防汛物资储备工作的通知",
+        "某政办发〔2025〕9号",
+        "各街道要在五月底前备足沙袋和水泵。",
+        issued=date(2025, 4, 1),
+    )
+    publish(filled.documents, text)
+    answer = ask(filled, "做好防汛物资储备工作的通知")
+    assert answer.outcome is not Outcome.ANSWERED_CLAUSE or "沙袋" in answer.text
+
+
 def test_what_is_repealed_is_named_with_its_successor_which_is_quoted(filled: Runtime) -> None:
     old = regulation("某市停车管理办法", "电动自行车停车每次收费两元。", effective=date(2018, 1, 1))
     new = regulation(
