@@ -1,8 +1,7 @@
 """Evidence → probability that an answer is right; hides the fitted coefficients.
 
-Logistic models over a few figures that need no trained encoder. They are fitted by
-`benchmarks/fit_confidence.py` on the sample entries: every phrasing asked of a base that lacks
-it (right answer known), and of a base that lacks its whole entry (no right answer).
+Logistic models over a few figures that need no trained encoder, fitted on the sample entries by
+`benchmarks/fit_confidence.py`, which says how; docs/adr/0005 says how well.
 """
 
 import math
@@ -50,7 +49,7 @@ class Logistic:
 
 
 _MODELS = {
-    "entry": Logistic(bias=-2.28, agreement=0.44, coverage=0.06, breadth=2.56, lead=5.81),
+    "entry": Logistic(bias=-2.26, agreement=0.74, coverage=0.0, breadth=2.29, lead=5.99),
     "clause": Logistic(bias=-2.49, agreement=0.0, coverage=2.81, breadth=1.01, lead=0.0),
 }
 

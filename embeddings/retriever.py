@@ -178,15 +178,19 @@ class Retriever:
                 )
             return True
 
-    def search(self, text: str, k: int, *, per_group: int = 3) -> list[Hit]:
+    def search(
+        self, text: str, k: int, *, per_group: int = 3, by_matter: bool = False
+    ) -> list[Hit]:
         """Rank items for a question, best first.
 
         Args:
             k: how many hits at most.
             per_group: how many of one group at most.
+            by_matter: leave asking words out of the ranking too. Among texts that are questions
+                themselves they only find those that are asked alike; among others they help.
         """
         snapshot = self._snapshot
-        terms = query_terms(text)
+        terms = matter_terms(text) if by_matter else query_terms(text)
         if not terms or not snapshot.segments:
             return []
         vector = self._vector(text)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import zip_longest
 
 from embeddings import Evidence, Hit, Retriever, confidence
 from kb.db import Database
@@ -132,7 +133,9 @@ class Search:
         path = self._regions.path(scope.region) if scope.region else ()
         wanted = limit * OVERFETCH
         while True:
-            hits = retriever.search(text, wanted, per_group=per_group)
+            hits = retriever.search(
+                text, wanted, per_group=per_group, by_matter=retriever is self._index.entries
+            )
             found, rejected = self._read(text, hits, scope, path)
             # Fewer hits than wanted may mean that one long document took all the places.
             if len(found) >= limit or wanted >= min(DEEPEST, len(retriever)):
@@ -261,14 +264,11 @@ def _rank(passages: list[Passage]) -> list[Passage]:
 
 
 def _interleave(lists: Sequence[Sequence[Passage]]) -> list[Passage]:
-    """Merge ranked lists: scores of different kinds do not compare, confidences do.
+    """Take from ranked lists in turn, from the one with the surest first passage first.
 
-    The order within a list is kept, so a passage comes no earlier than what ranks above it.
+    Scores of different kinds do not compare, and below the first of a kind confidences do not
+    either: the second-best entry is unlikely to be the right one just because the best one is.
     """
-    merged: list[Passage] = []
-    waiting = [list(ranked) for ranked in lists if ranked]
-    while waiting:
-        first = max(waiting, key=lambda ranked: ranked[0].confidence)
-        merged.append(first.pop(0))
-        waiting = [ranked for ranked in waiting if ranked]
-    return merged
+    filled = sorted((ranked for ranked in lists if ranked), key=lambda r: -r[0].confidence)
+    turns = zip_longest(*filled)
+    return [passage for turn in turns for passage in turn if passage is not None]

@@ -25,6 +25,10 @@ ANSWER_FROM = {"entry": 0.6, "clause": 0.4}
 # From here on an entry is worth offering as "did you mean".
 OFFER_FROM = 0.25
 OPTIONS = 3
+# From this agreement on a question is an entry's own wording.
+OWN_WORDING = 0.8
+# An entry that contains this share of a question contains all of it.
+FITS = 0.95
 # Least share of a question that a successor's clause must contain to be quoted in its place.
 SPEAKS_OF = 0.3
 # Characters of an ended clause that are looked for in its successor.
@@ -168,7 +172,7 @@ class Answerer:
 
 def _verbatim(base: Answer) -> Answer | None:
     best = _best(base.passages, "entry")
-    if best is None or best.confidence < ANSWER_FROM["entry"]:
+    if best is None or best.confidence < ANSWER_FROM["entry"] or _one_of_several(best, base):
         return None
     return replace(
         base,
@@ -178,6 +182,15 @@ def _verbatim(base: Answer) -> Answer | None:
         entry=best,
         citations=best.citations,
         contact=_contact([best]),
+    )
+
+
+def _one_of_several(best: Passage, base: Answer) -> bool:
+    """Whether a short question ("居住证") fits several entries as a whole, and none by name."""
+    if best.agreement >= OWN_WORDING:
+        return False
+    return any(
+        p.kind == "entry" and p.title != best.title and p.breadth >= FITS for p in base.passages
     )
 
 
@@ -193,7 +206,7 @@ def _clarify(base: Answer) -> Answer | None:
     return replace(
         base,
         outcome=Outcome.CLARIFY,
-        text=wording.CLARIFY,
+        text=wording.CLARIFY if len(options) > 1 else wording.CLARIFY_ONE,
         confidence=likely[0].confidence,
         options=options,
     )
