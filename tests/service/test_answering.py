@@ -20,8 +20,9 @@ TODAY = date(2026, 1, 15)
 
 
 @pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    runtime = compose(Settings(data_dir=str(tmp_path)))
+def runtime(tmp_path: Path, database_url: str) -> Iterator[Runtime]:
+    """On either database."""
+    runtime = compose(Settings(data_dir=str(tmp_path), database_url=database_url))
     yield runtime
     runtime.close()
 
