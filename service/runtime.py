@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from kb.db import Database
 from kb.documents import Documents
@@ -15,8 +14,7 @@ from kb.search import Search
 from service.answering import Answerer
 from service.config import Settings
 from service.conversations import Conversations
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
+from service.wording import SHANGHAI
 
 
 @dataclass(frozen=True)

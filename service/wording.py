@@ -1,7 +1,9 @@
 """Every sentence that the service itself says; kept in one place so that it can be reviewed."""
 
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 HOTLINE = "12345政务服务便民热线"
 HOTLINE_PHONE = "12345"
 
@@ -36,6 +38,11 @@ def no_match(department: str, phone: str) -> str:
 def display_date(day: date | None) -> str:
     """A date as GB/T 9704 writes it: 2025年5月1日."""
     return f"{day.year}年{day.month}月{day.day}日" if day else ""
+
+
+def display_day_of(moment: datetime) -> str:
+    """The day in China on which something happened."""
+    return display_date(moment.astimezone(SHANGHAI).date())
 
 
 def not_in_force(title: str, validity: str, day: date | None, successor: str) -> str:
