@@ -4,25 +4,18 @@ Apart, neither crowds out the other, and how rare a word is gets counted among t
 kind: a reviewed answer is found alike beside ten documents and beside a hundred thousand.
 """
 
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from embeddings import Encoder, Item, Retriever
-from kb.journal import is_entry_group
+from embeddings import Encoder, Retriever
 
 
+@dataclass(frozen=True)
 class Index:
-    """Two retrievers that follow one change log.
+    """Two retrievers, each of which follows the change log for groups of its own kind."""
 
-    Args:
-        clauses: holds the groups of revisions.
-        entries: holds the groups of entries.
-    """
-
-    def __init__(self, clauses: Retriever, entries: Retriever) -> None:
-        self.clauses = clauses
-        self.entries = entries
-        self.position = min(clauses.position, entries.position)
+    clauses: Retriever
+    entries: Retriever
 
     @classmethod
     def open(cls, encoder: Encoder, folder: Path) -> "Index":
@@ -43,36 +36,6 @@ class Index:
     def owner(self) -> bool:
         """Whether this process writes the index on disk; another one does while a service runs."""
         return self.clauses.owner and self.entries.owner
-
-    def apply(self, items: Sequence[Item], *, replaced: Iterable[str], position: int) -> None:
-        """Replace groups; see `Retriever.apply`.
-
-        A retriever without any of the groups is left alone: it will see on its next start that
-        the changes since its position do not concern it.
-        """
-        groups = set(replaced)
-        for_entries = {group for group in groups if is_entry_group(group)}
-        for retriever, own in (
-            (self.clauses, groups - for_entries),
-            (self.entries, for_entries),
-        ):
-            if own:
-                mine = [item for item in items if item.group in own]
-                retriever.apply(mine, replaced=own, position=position)
-        self.position = position
-
-    def settle(self, position: int) -> None:
-        """Say that everything up to a position in the change log is in, whatever it concerned."""
-        for retriever in (self.clauses, self.entries):
-            if retriever.position != position:
-                retriever.apply([], replaced=(), position=position)
-        self.position = position
-
-    def clear(self) -> None:
-        """Forget everything, also on disk."""
-        for retriever in (self.clauses, self.entries):
-            retriever.clear()
-        self.position = 0
 
     def merge(self) -> bool:
         """Merge some segments; whether there was anything to merge."""

@@ -8,16 +8,16 @@ a change is applied.
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
-from embeddings import Item, RetrievalError
+from embeddings import Item, Retriever
 from kb.db import Database
 from kb.index import Index
-from kb.journal import entry_group, revision_group
+from kb.journal import ENTRIES, REVISIONS, entry_group, revision_group
 from kb.models import Change, Clause, Document, Entry, Revision, Status
 
 log = logging.getLogger(__name__)
@@ -27,18 +27,30 @@ WINDOW = 280
 WHOLE_UP_TO = 450
 # Groups read in one go: bounds the memory of a rebuild.
 GROUPS_AT_ONCE = 400
+# Changes of another kind after which a retriever's position is written down all the same, so that
+# the next start need not read them again.
+SETTLE_AFTER = 1000
+MERGE_EVERY = 2.0
+RETRY_AFTER = 5.0
 
 _SENTENCE_END = re.compile(r"(?<=[。！？；\n])")
 _CONTENTS = re.compile(r"^\s*目\s*[录次]")
 
 
 class Indexer:
-    """Keeps an index level with the database."""
+    """Keeps an index level with the database.
+
+    Clauses and entries follow the log side by side, each for its own groups: an editor who
+    publishes an answer does not wait until a mass import of documents has been indexed.
+    """
 
     def __init__(self, db: Database, index: Index) -> None:
         self._db = db
         self._index = index
-        self._lock = threading.Lock()
+        self._followers = (
+            _Follower(db, index.entries, ENTRIES, _entry_items),
+            _Follower(db, index.clauses, REVISIONS, _clause_items),
+        )
 
     def catch_up(self) -> int:
         """Apply all changes that the index has not seen; return how many there were.
@@ -46,15 +58,7 @@ class Indexer:
         Raises:
             EncoderUnavailable: the changes stay open and are taken up by the next call.
         """
-        applied = 0
-        with self._lock:
-            while changes := self._next_changes():
-                groups = list(dict.fromkeys(group for _, group in changes))
-                self._apply(groups, changes[-1][0])
-                applied += len(changes)
-            if applied >= GROUPS_AT_ONCE:
-                self._index.settle(self._index.position)
-        return applied
+        return sum(follower.catch_up() for follower in self._followers)
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Index everything from nothing; return the number of groups.
@@ -65,23 +69,17 @@ class Indexer:
         Raises:
             EncoderUnavailable: the model failed.
         """
-        with self._lock:
-            with self._db.reading() as session:
-                position = session.scalar(select(func.max(Change.number))) or 0
-                groups = [*_all_groups(session)]
-            self._index.clear()
-            remaining = iter(groups)
-            done = 0
-            while batch := list(islice(remaining, GROUPS_AT_ONCE)):
-                done += len(batch)
-                # The position is claimed at the end: a killed rebuild starts over.
-                self._apply(batch, 0)
-                while self._index.merge():
-                    pass
+        with self._db.reading() as session:
+            position = session.scalar(select(func.max(Change.number))) or 0
+            groups = [_published_entries(session), _published_revisions(session)]
+        total = sum(map(len, groups))
+        done = 0
+        for follower, ids in zip(self._followers, groups, strict=True):
+            for count in follower.rebuild(ids, position):
+                done += count
                 if progress:
-                    progress(done, len(groups))
-            self._index.settle(position)
-        return len(groups)
+                    progress(done, total)
+        return total
 
     def close(self) -> None:
         """Let another process write the index on disk."""
@@ -98,48 +96,104 @@ class Indexer:
 
     def lag(self) -> int:
         """How many changes the index has yet to see."""
-        with self._db.reading() as session:
-            last = session.scalar(select(func.max(Change.number))) or 0
-        return max(0, last - self._index.position)
+        return sum(follower.lag() for follower in self._followers)
 
     def watch(self, stop: threading.Event, interval: float = 0.2) -> None:
         """Follow the log until told to stop; run in a thread of its own."""
-        merger = threading.Thread(target=self._merge, args=(stop,), name="merge", daemon=True)
-        merger.start()
-        while not stop.wait(interval):
-            try:
-                self.catch_up()
-            except RetrievalError:
-                log.exception("indexing failed, trying again")
-                stop.wait(10)
-            except Exception:
-                # The database may be away for a while; the thread must outlive that.
-                log.exception("following changes failed, trying again")
-                stop.wait(5)
-        merger.join(timeout=30)
+        jobs: list[tuple[Callable[[], object], float]] = [(self.merge, MERGE_EVERY)]
+        jobs += [(follower.catch_up, interval) for follower in self._followers]
+        threads = [
+            threading.Thread(target=_repeat, args=(job, stop, pause), daemon=True)
+            for job, pause in jobs
+        ]
+        for thread in threads:
+            thread.start()
+        stop.wait()
+        for thread in threads:
+            thread.join(timeout=30)
 
-    def _merge(self, stop: threading.Event) -> None:
-        while not stop.wait(2):
-            try:
-                self._index.merge()
-            except Exception:
-                log.exception("merging segments failed, trying again")
-                stop.wait(60)
 
-    def _next_changes(self) -> list[tuple[int, str]]:
+class _Follower:
+    """One retriever and its place in the change log."""
+
+    def __init__(
+        self,
+        db: Database,
+        retriever: Retriever,
+        prefix: str,
+        items: Callable[[Session, Sequence[int]], Iterator[Item]],
+    ) -> None:
+        self._db = db
+        self._retriever = retriever
+        self._prefix = prefix
+        self._items = items
+        self._lock = threading.Lock()
+        # How far the log was read; ahead of the retriever's position by changes of another kind.
+        self._seen = retriever.position
+
+    def catch_up(self) -> int:
+        applied = 0
+        with self._lock:
+            while True:
+                changes, last = self._next_changes()
+                if changes:
+                    self._apply([group for _, group in changes], changes[-1][0])
+                    applied += len(changes)
+                # With fewer changes than were asked for, the log was read to its end.
+                self._seen = last if len(changes) < GROUPS_AT_ONCE else changes[-1][0]
+                if len(changes) < GROUPS_AT_ONCE:
+                    break
+            if self._seen - self._retriever.position > SETTLE_AFTER:
+                self._retriever.apply([], replaced=(), position=self._seen)
+        return applied
+
+    def rebuild(self, ids: Sequence[int], position: int) -> Iterator[int]:
+        """Index the groups that there were at a position; yield the size of each batch done."""
+        with self._lock:
+            self._retriever.clear()
+            remaining = iter(ids)
+            while batch := list(islice(remaining, GROUPS_AT_ONCE)):
+                # The position is claimed at the end: a killed rebuild starts over.
+                self._apply([f"{self._prefix}{each}" for each in batch], 0)
+                while self._retriever.merge():
+                    pass
+                yield len(batch)
+            self._retriever.apply([], replaced=(), position=position)
+            self._seen = position
+
+    def lag(self) -> int:
         with self._db.reading() as session:
+            query = select(func.count()).where(Change.number > self._seen)
+            return session.scalar(query.where(Change.group.startswith(self._prefix))) or 0
+
+    def _next_changes(self) -> tuple[list[tuple[int, str]], int]:
+        """The next changes of this kind, and the number of the last change of any."""
+        with self._db.reading() as session:
+            last = session.scalar(select(func.max(Change.number))) or 0
             rows = session.execute(
                 select(Change.number, Change.group)
-                .where(Change.number > self._index.position)
+                .where(Change.number > self._seen, Change.group.startswith(self._prefix))
                 .order_by(Change.number)
                 .limit(GROUPS_AT_ONCE)
             )
-            return [(number, group) for number, group in rows]
+            return [(number, group) for number, group in rows], last
 
     def _apply(self, groups: Sequence[str], position: int) -> None:
+        ids = list(dict.fromkeys(int(group.removeprefix(self._prefix)) for group in groups))
         with self._db.reading() as session:
-            items = list(_items(session, groups))
-        self._index.apply(items, replaced=groups, position=position)
+            items = list(self._items(session, ids))
+        self._retriever.apply(items, replaced=groups, position=position)
+
+
+def _repeat(job: Callable[[], object], stop: threading.Event, pause: float) -> None:
+    """Do a job again and again; whatever fails is tried again after a while."""
+    while not stop.wait(pause):
+        try:
+            job()
+        except Exception:
+            # The database or the model may be away for a while; the thread must outlive that.
+            log.exception("keeping the index level failed, trying again")
+            stop.wait(RETRY_AFTER)
 
 
 def windows(text: str) -> list[str]:
@@ -158,20 +212,14 @@ def windows(text: str) -> list[str]:
     return [*parts, current] if current.strip() else parts
 
 
-def _all_groups(session: Session) -> Iterator[str]:
-    published = select(Revision.id).where(Revision.published_at.is_not(None)).order_by(Revision.id)
-    yield from (revision_group(each) for each in session.scalars(published))
-    entries = select(Entry.id).where(Entry.status == Status.PUBLISHED).order_by(Entry.id)
-    yield from (entry_group(each) for each in session.scalars(entries))
+def _published_entries(session: Session) -> list[int]:
+    query = select(Entry.id).where(Entry.status == Status.PUBLISHED)
+    return list(session.scalars(query.order_by(Entry.id)))
 
 
-def _items(session: Session, groups: Iterable[str]) -> Iterator[Item]:
-    ids: dict[str, list[int]] = {"revision": [], "entry": []}
-    for group in groups:
-        kind, _, number = group.partition(":")
-        ids[kind].append(int(number))
-    yield from _clause_items(session, ids["revision"])
-    yield from _entry_items(session, ids["entry"])
+def _published_revisions(session: Session) -> list[int]:
+    query = select(Revision.id).where(Revision.published_at.is_not(None))
+    return list(session.scalars(query.order_by(Revision.id)))
 
 
 def _clause_items(session: Session, revision_ids: Sequence[int]) -> Iterator[Item]:

@@ -8,20 +8,19 @@ from sqlalchemy.orm import Session
 from kb.db import Database
 from kb.models import Audit, Change
 
+# What the names of index groups begin with.
+REVISIONS = "revision:"
+ENTRIES = "entry:"
+
 
 def revision_group(revision_id: int) -> str:
     """The index group that holds the clauses of a revision."""
-    return f"revision:{revision_id}"
+    return f"{REVISIONS}{revision_id}"
 
 
 def entry_group(entry_id: int) -> str:
     """The index group that holds the phrasings and the answer of an entry."""
-    return f"entry:{entry_id}"
-
-
-def is_entry_group(group: str) -> bool:
-    """Whether an index group is an entry's rather than a revision's."""
-    return group.startswith("entry:")
+    return f"{ENTRIES}{entry_id}"
 
 
 def audit(session: Session, *, actor: str, action: str, subject: str, **detail: Any) -> None:

@@ -83,8 +83,8 @@ class TestFollowing:
         publish(documents, policy(1))
         indexer.catch_up()
         before, size = contents(index), len(index)
-        index.position = 0
-        assert indexer.catch_up() == 1
+        index.clauses.position = 0
+        assert Indexer(database, index).catch_up() == 1
         assert (contents(index), len(index)) == (before, size)
 
     def test_two_followers_agree(
@@ -110,7 +110,28 @@ class TestFollowing:
         with database.transaction() as session:
             changed(database, session, *(f"entry:{n % 7 + 1}" for n in range(950)))
         assert indexer.catch_up() == 950
-        assert index.position == 950
+        assert index.entries.position == 950
+        assert indexer.lag() == 0
+
+    def test_each_kind_follows_for_itself(
+        self, database: Database, documents: Documents, entries: Entries, index: Index
+    ) -> None:
+        """An entry is in although a change of a document before it has not been read."""
+        publish(documents, policy(1))
+        save(entries, f"怎样{COMMON}？")
+        by_entries, by_clauses = Indexer(database, index)._followers
+        assert by_entries.catch_up() == 1
+        assert len(index.entries) == 2 and len(index.clauses) == 0
+        assert by_clauses.lag() == 1
+        assert by_clauses.catch_up() == 1 and by_clauses.lag() == 0
+
+    def test_many_changes_of_another_kind_are_read_once(
+        self, database: Database, indexer: Indexer, index: Index
+    ) -> None:
+        with database.transaction() as session:
+            changed(database, session, *(f"entry:{n + 1}" for n in range(1200)))
+        indexer.catch_up()
+        assert index.clauses.position == 1200
 
     def test_a_thread_follows_until_told_to_stop(
         self, entries: Entries, indexer: Indexer, index: Index
@@ -175,7 +196,7 @@ class TestRebuild:
         steps: list[tuple[int, int]] = []
         assert indexer.rebuild(lambda done, total: steps.append((done, total))) == 5
         assert steps == [(5, 5)]
-        assert index.position == 5
+        assert index.entries.position == index.clauses.position == 5
         assert indexer.catch_up() == 0
 
     def test_forgets_what_the_base_no_longer_has(
