@@ -19,6 +19,9 @@ from service.web.runtime import runtime
 
 # Search results are counted and paged within this many of the best.
 SEARCH_DEPTH = 200
+# A result contains at least this share of the question, and of what the best one contains of it.
+LEAST = 0.25
+RELEVANT = 0.6
 CHANNELS = ("web", "widget", "hotline", "wechat", "wecom", "dingtalk", "feishu", "api", "cli")
 
 _TAG = Tag(name="policyqa", description="政策问答")
@@ -154,15 +157,18 @@ def search_page(query: SearchQuery) -> dict[str, Any]:
     )
     require(query.page * query.per_page <= SEARCH_DEPTH, "page", "页数超出范围")
     found = runtime().search.passages(query.q, scope, limit=SEARCH_DEPTH, per_document=5)
+    most = max((passage.breadth for passage in found.passages), default=0.0)
+    least = max(LEAST, RELEVANT * most)
+    results = [passage for passage in found.passages if passage.breadth >= least]
     start = (query.page - 1) * query.per_page
-    shown = found.passages[start : start + query.per_page]
-    related = [p.title for p in found.passages if p.kind == "entry" and p not in shown][:5]
+    shown = results[start : start + query.per_page]
+    related = [p.title for p in results if p.kind == "entry" and p not in shown][:5]
     return {
-        "total": len(found.passages),
+        "total": len(results),
         "page": query.page,
         "per_page": query.per_page,
         "results": [passage_json(passage, runtime().regions) for passage in shown],
-        "facets": facets_json(facets(found.passages, runtime().regions)),
+        "facets": facets_json(facets(results, runtime().regions)),
         "did_you_mean": None,
         "related": related,
     }
