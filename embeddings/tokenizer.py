@@ -7,9 +7,7 @@ two together rank clearly better than either alone (docs/adr/0004).
 
 import logging
 import re
-import threading
 import unicodedata
-from pathlib import Path
 
 import jieba
 from opencc import OpenCC
@@ -18,7 +16,6 @@ jieba.setLogLevel(logging.WARNING)
 
 _segmenter = jieba.Tokenizer()
 _traditional_to_simplified = OpenCC("t2s")
-_lock = threading.Lock()
 
 # Zero-width and bidirectional marks come along with copied text and would split words.
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
@@ -49,20 +46,6 @@ def normalise(text: str) -> str:
     text = text.encode("utf-8", "replace").decode("utf-8")
     text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).lower()
     return str(_traditional_to_simplified.convert(text))
-
-
-def load_dictionary(path: Path) -> None:
-    """Teach the segmenter the words of a jieba dictionary file (one `word [freq]` a line).
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
-    with _lock, path.open(encoding="utf-8") as lines:
-        _segmenter.initialize()
-        for line in lines:
-            word, _, frequency = line.strip().partition(" ")
-            if word and not word.startswith("#"):
-                _segmenter.add_word(word, int(frequency) if frequency else None)
 
 
 def matter(text: str) -> str:

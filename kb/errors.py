@@ -3,7 +3,6 @@
 KnowledgeError
 ├ DocumentUnreadable   the bytes are not a document that can be read (reason says why)
 ├ DocumentRefused      readable, but must not enter the base (a secrecy mark)
-├ DuplicateDocument    the same file, or the same code, is already there
 ├ InvalidEntry         one or more fields of an entry do not hold
 ├ NotFound             no such document, entry, region …
 └ Conflict             a stale edit or a step that the present state does not allow
@@ -23,10 +22,6 @@ class DocumentUnreadable(KnowledgeError):  # noqa: N818
 
 class DocumentRefused(KnowledgeError):  # noqa: N818
     """The file can be read but must not be stored, e.g. for its secrecy mark."""
-
-
-class DuplicateDocument(KnowledgeError):  # noqa: N818
-    """The file or its key is already in the base."""
 
 
 class InvalidEntry(KnowledgeError):  # noqa: N818

@@ -45,7 +45,8 @@ class Scope:
     Attributes:
         as_of: the day whose law applies.
         document_id: only clauses of this document.
-        region: code; passages for it, for what it lies in, and national ones qualify.
+        region: code; passages for it, for what it lies in, and national ones qualify. None admits
+            every region.
         validity: None admits every validity.
     """
 

@@ -4,6 +4,7 @@ A backup is a ZIP with the database, the original files and the signing key. The
 out: it is rebuilt from the database.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -46,12 +47,15 @@ def restore(source: Path, settings: Settings) -> Path | None:
     """Put a backup in place; return where the former data went, None if there was none.
 
     Raises:
-        Conflict: the configured database is not the SQLite file of the data folder.
+        Conflict: the configured database is not the SQLite file of the data folder, or a service
+            is running on it, whose later writes would be lost.
         DocumentUnreadable: the file is not a whole backup; nothing was changed.
     """
     folder = settings.folder
     if settings.database_url:
         raise Conflict("只能恢复到数据目录里的 SQLite 数据库，请先去掉 POLICYQA_DATABASE_URL")
+    if _in_use(folder):
+        raise Conflict("服务正在运行，请先停止服务再恢复")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
         fresh = Path(work)
@@ -74,6 +78,17 @@ def write_atomically(path: Path, data: bytes) -> None:
     fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     fresh.write_bytes(data)
     os.replace(fresh, path)
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether another process holds the lock of an index in the folder, as a service does."""
+    for path in (folder / "index").rglob("LOCK"):
+        with path.open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+    return False
 
 
 def _unpack(source: Path, folder: Path) -> None:

@@ -31,7 +31,7 @@ class Settings:
     data_dir: str = _setting(str(ROOT / "data"), "运行数据（数据库、索引、上传原件、密钥）所在目录")
     model: str = _setting("", "向量模型：文件夹或模型名；留空用内置的无模型编码")
     secret_key: str = _setting("", "会话签名密钥；留空则首次启动生成并保存", secret=True)
-    region: str = _setting("", "默认地区，六位行政区划代码；留空则只按全国口径回答")
+    region: str = _setting("", "默认地区，六位行政区划代码；留空则不限地区")
     threads: int = _setting(8, "网页服务的线程数")
     log_level: str = _setting("INFO", "日志级别：DEBUG、INFO、WARNING、ERROR")
 

@@ -30,7 +30,7 @@ class Question:
     """A question as it came in.
 
     Attributes:
-        region: code of the asker's region; None asks for national policy.
+        region: code of the asker's region; None where none is known, which admits every region.
         as_of: the day whose law applies.
         conversation_id: continues that conversation; None starts one.
     """

@@ -34,7 +34,6 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     NotReady: (503, "not_ready"),
     kb.DocumentUnreadable: (422, "document_unreadable"),
     kb.DocumentRefused: (422, "document_refused"),
-    kb.DuplicateDocument: (409, "duplicate_document"),
     kb.InvalidEntry: (422, "invalid_entry"),
     kb.NotFound: (404, "not_found"),
     kb.Conflict: (409, "conflict"),

@@ -72,11 +72,7 @@ def citation_json(cited: Citation) -> dict[str, Any]:
         "effective_on": _iso(cited.effective_on),
         "expires_on": _iso(cited.expires_on),
         "repealed_on": _iso(cited.repealed_on),
-        "successor": (
-            {"document_id": cited.successor[0], "title": cited.successor[1]}
-            if cited.successor
-            else None
-        ),
+        "successor": _successor(cited.successor),
         "url": citation_url(cited),
     }
 
@@ -128,11 +124,7 @@ def document_json(document: DocumentView, regions: Regions) -> dict[str, Any]:
         "expires_on": _iso(document.expires_on),
         "repealed_on": _iso(document.repealed_on),
         "published_on": _iso(document.published_on),
-        "successor": (
-            {"document_id": document.successor[0], "title": document.successor[1]}
-            if document.successor
-            else None
-        ),
+        "successor": _successor(document.successor),
         "clauses": [
             {
                 "id": clause.id,
@@ -158,3 +150,7 @@ def facets_json(facets: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, An
 
 def _iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
+
+
+def _successor(successor: tuple[int, str] | None) -> dict[str, Any] | None:
+    return {"document_id": successor[0], "title": successor[1]} if successor else None

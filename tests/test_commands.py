@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app import main
+from app import compose, main
 from kb.exchange import read_entries
+from service.config import Settings
 from tests.factories import regulation
 
 Run = Callable[..., tuple[int, str, str]]
@@ -172,6 +173,21 @@ def test_restore_refuses_a_path_that_leads_outside(run: Run, tmp_path: Path) -> 
         archive.writestr("../outside.txt", b"x")
     assert run("restore", hostile)[0] == 1
     assert not (tmp_path / "outside.txt").exists()
+
+
+def test_restore_does_not_pull_the_data_from_under_a_running_service(
+    run: Run, tmp_path: Path
+) -> None:
+    run("import", table(tmp_path / "in.jsonl", row("在库里吗？")), "--publish")
+    copy = tmp_path / "backup.zip"
+    run("backup", copy)
+    serving = compose(Settings(data_dir=str(tmp_path / "data")))
+    try:
+        status, _, err = run("restore", copy)
+    finally:
+        serving.close()
+    assert status == 1 and "先停止服务" in err
+    assert run("restore", copy)[0] == 0
 
 
 def test_doctor_gives_a_plain_verdict(run: Run, tmp_path: Path) -> None:

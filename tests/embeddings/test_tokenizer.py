@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from embeddings.tokenizer import STOP_WORDS, load_dictionary, matter, normalise, pairs, words
+from embeddings.tokenizer import STOP_WORDS, matter, normalise, pairs, words
 
 repeatable = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 any_text = st.text(alphabet=st.characters(exclude_categories=()), max_size=60)
@@ -97,17 +95,3 @@ def test_a_run_of_n_characters_has_n_minus_1_pairs_that_spell_it(run: str) -> No
 )
 def test_matter_is_what_remains_without_asking_words(question: str, left: str) -> None:
     assert matter(question).strip() == left
-
-
-def test_dictionary_teaches_words(tmp_path: Path) -> None:
-    assert "榆槐惠民券" not in words("申领榆槐惠民券须知")
-    file = tmp_path / "dictionary.txt"
-    file.write_text("# 注释不算词\n榆槐惠民券 20000\n\n槐序安居贴\n", encoding="utf-8")
-    load_dictionary(file)
-    assert "榆槐惠民券" in words("申领榆槐惠民券须知")
-    assert "槐序安居贴" in words("申领槐序安居贴须知")
-
-
-def test_missing_dictionary_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        load_dictionary(tmp_path / "none.txt")
