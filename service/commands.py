@@ -22,7 +22,7 @@ from service.config import ROOT, ConfigurationError, Settings
 from service.conversations import Answer, Question
 from service.presentation import answer_json
 from service.runtime import Runtime
-from service.wording import VALIDITY
+from service.wording import VALIDITY, percent
 
 SAMPLES = ROOT / "data" / "samples"
 ACTOR = "command-line"
@@ -128,9 +128,9 @@ def _print_answer(answer: Answer) -> None:
         number = f"（{cited.document_number}）" if cited.document_number else ""
         standing = VALIDITY[cited.validity.value]
         click.echo(f"  依据：《{cited.title}》{number}{cited.locator}［{standing}］")
-    click.echo(
-        f"  把握：{answer.confidence:.0%}　咨询：{answer.contact.department} {answer.contact.phone}"
-    )
+    contact = answer.contact
+    sure = percent(answer.confidence)
+    click.echo(f"  把握：{sure}　咨询：{contact.department} {contact.phone}")
 
 
 @click.command("import", help="导入文件或文件夹：政策文件和问答表")

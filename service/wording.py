@@ -40,6 +40,11 @@ def display_date(day: date | None) -> str:
     return f"{day.year}年{day.month}月{day.day}日" if day else ""
 
 
+def percent(probability: float) -> str:
+    """A probability in words people use; nothing that was only estimated is quite certain."""
+    return f"{min(round(probability * 100), 99)}%"
+
+
 def display_day_of(moment: datetime) -> str:
     """The day in China on which something happened."""
     return display_date(moment.astimezone(SHANGHAI).date())

@@ -16,7 +16,7 @@ from service.web.api import SearchQuery, resolve_region, search_page
 from service.web.metrics import Metrics
 from service.web.responses import require
 from service.web.runtime import runtime
-from service.wording import VALIDITY, display_date, display_day_of
+from service.wording import VALIDITY, display_date, display_day_of, percent
 
 EXAMPLES = (
     "灵活就业人员怎么交社保？",
@@ -263,6 +263,7 @@ def _furnish(pages: Blueprint) -> None:
     filters: dict[str, Callable[..., object]] = {
         "day": display_date,
         "local_day": display_day_of,
+        "percent": percent,
         "citation_url": citation_url,
         "web_address": web_address,
         "sureness": sureness,

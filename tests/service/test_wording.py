@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from service.wording import VALIDITY, display_date, display_day_of, not_in_force
+from service.wording import VALIDITY, display_date, display_day_of, not_in_force, percent
 
 
 def test_dates_are_written_without_leading_zeros() -> None:
@@ -21,3 +21,7 @@ def test_every_end_of_validity_has_its_words() -> None:
             for successor in ("", "新办法"):
                 said = not_in_force("旧办法", validity, day, successor)
                 assert "《旧办法》" in said and ("《新办法》" in said) == bool(successor)
+
+
+def test_an_estimate_is_never_said_to_be_certain() -> None:
+    assert [percent(each) for each in (0.0, 0.456, 0.999, 1.0)] == ["0%", "46%", "99%", "99%"]
