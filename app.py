@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import click
 from flask import Flask
 
-from embeddings import Encoder, HashingEncoder, SentenceEncoder
+from embeddings import Encoder, SentenceEncoder, StaticEncoder
 from kb.db import Database
 from kb.documents import Documents
 from kb.entries import Entries
@@ -20,8 +20,9 @@ from kb.installation import identify
 from kb.library import Library
 from kb.regions import Regions
 from kb.search import Scope, Search
+from kb.wordings import Wordings
 from service import commands, logs
-from service.answering import Answerer
+from service.answering import Answerer, Cuts
 from service.config import ROOT, Settings, secret_key
 from service.conversations import Conversations
 from service.runtime import Runtime
@@ -29,6 +30,8 @@ from service.web import application
 from service.web.server import Server
 
 REGIONS = ROOT / "data" / "dictionary" / "regions.csv"
+WORDINGS = ROOT / "data" / "dictionary" / "wordings.jsonl"
+MODEL = ROOT / "embeddings" / "model"
 
 
 def version() -> str:
@@ -42,6 +45,7 @@ def compose(
     settings: Settings,
     *,
     encoder: Encoder | None = None,
+    wordings: Wordings | None = None,
     now: Callable[[], datetime] | None = None,
 ) -> Runtime:
     """Build the objects of one process, creating or migrating the database."""
@@ -65,18 +69,26 @@ def compose(
         ),
         entries=Entries(db, regions=regions),
         library=Library(db),
-        indexer=Indexer(db, index),
+        indexer=Indexer(db, index, wordings or Wordings.load(WORDINGS)),
         search=search,
         conversations=conversations,
-        answerer=Answerer(search, conversations),
+        answerer=Answerer(
+            search,
+            conversations,
+            Cuts.allowing(
+                entries=settings.wrong_entries,
+                clauses=settings.wrong_clauses,
+                options=settings.wrong_options,
+            ),
+        ),
         now=clock,
     )
     return runtime
 
 
 def make_encoder(settings: Settings) -> Encoder:
-    """The configured model, else the encoder that needs none."""
-    return SentenceEncoder(settings.model) if settings.model else HashingEncoder()
+    """The configured model, else the one that ships with the product."""
+    return SentenceEncoder(settings.model) if settings.model else StaticEncoder(MODEL)
 
 
 def create_app(

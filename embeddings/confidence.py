@@ -1,59 +1,98 @@
 """Evidence → probability that an answer is right; hides the fitted coefficients.
 
-Logistic models over a few figures that need no trained encoder, fitted on the sample entries by
-`benchmarks/fit_confidence.py`, which says how; docs/adr/0005 says how well.
+Logistic models, one a kind of passage, fitted by `training/confidence.py`, which says on what;
+`docs/evaluation.md` says how well. The coefficients are data, in `coefficients.json`.
 """
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
+
+import numpy as np
+
+from embeddings.ranking import COEFFICIENTS
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for a candidate, each a share from 0 to 1.
+    """What speaks for a candidate, each from 0 to 1.
 
     Attributes:
         agreement: overlap of the question with the candidate's wording, both ways.
         coverage: share of the question that the candidate's best part contains.
         breadth: share of the question that the whole of it contains.
-        lead: how far the candidate's score is ahead of the best rival's, -1 to 1, times `breadth`:
-            to be far ahead with little of the question says nothing.
+        similarity: cosine of the encoder.
+        closeness: overlap of the question with the most telling wording, asking words and all.
+        share: of the odds of all candidates that ranking gives to this one.
     """
 
     agreement: float
     coverage: float
     breadth: float
-    lead: float
+    similarity: float
+    closeness: float
+    share: float
+
+    @property
+    def sure(self) -> float:
+        """Being far ahead with little of the question says nothing: share times breadth."""
+        return self.share * self.breadth
+
+
+FIGURES = (*(each.name for each in fields(Evidence)), "sure")
 
 
 @dataclass(frozen=True)
-class Logistic:
-    """Coefficients of a logistic model, in the order of `Evidence`."""
+class Calibration:
+    """A fitted model.
+
+    Attributes:
+        bias: log-odds without any evidence.
+        weights: of each of `FIGURES`.
+        curve: points of a rising line from what the logistic model says to what came true; none
+            where it needs no correction.
+        cuts: pairs of a share of wrong answers and the confidence from which on held-out answers
+            had no larger share of wrong ones; ascending share.
+    """
 
     bias: float
-    agreement: float
-    coverage: float
-    breadth: float
-    lead: float
+    weights: dict[str, float]
+    curve: tuple[tuple[float, float], ...]
+    cuts: tuple[tuple[float, float], ...]
 
     def probability(self, evidence: Evidence) -> float:
         """The modelled probability, 0 to 1."""
-        total = (
-            self.bias
-            + self.agreement * evidence.agreement
-            + self.coverage * evidence.coverage
-            + self.breadth * evidence.breadth
-            + self.lead * evidence.lead
+        total = self.bias + sum(
+            weight * getattr(evidence, name) for name, weight in self.weights.items()
         )
-        return 1.0 / (1.0 + math.exp(-total))
+        said = 1.0 / (1.0 + math.exp(-total))
+        if not self.curve:
+            return said
+        points = np.array(self.curve)
+        return float(np.interp(said, points[:, 0], points[:, 1]))
+
+    def cut(self, wrong_share: float) -> float:
+        """Least confidence at which no larger share of answers is expected to be wrong.
+
+        For a share smaller than any that was reached, the strictest cut there is.
+        """
+        allowed = [cut for share, cut in self.cuts if share <= wrong_share + 1e-9]
+        return (allowed or [cut for _, cut in self.cuts[:1]] or [1.0])[-1]
 
 
-_MODELS = {
-    "entry": Logistic(bias=-2.26, agreement=0.74, coverage=0.0, breadth=2.29, lead=5.99),
-    "clause": Logistic(bias=-2.49, agreement=0.0, coverage=2.81, breadth=1.01, lead=0.0),
-}
+@cache
+def calibration(kind: str) -> Calibration:
+    """The model of a kind of passage ("entry" or "clause")."""
+    held = json.loads(COEFFICIENTS.read_text(encoding="utf-8"))["confidence"][kind]
+    return Calibration(
+        float(held["bias"]),
+        {name: float(held["weights"].get(name, 0.0)) for name in FIGURES},
+        tuple((float(said), float(true)) for said, true in held["curve"]),
+        tuple((float(share), float(cut)) for share, cut in held["cuts"]),
+    )
 
 
 def confidence(kind: str, evidence: Evidence) -> float:
-    """Probability that a candidate of a kind ("entry" or "clause") is the right answer."""
-    return _MODELS[kind].probability(evidence)
+    """Probability that a candidate of a kind is the right answer."""
+    return calibration(kind).probability(evidence)

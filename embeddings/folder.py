@@ -17,7 +17,7 @@ from pathlib import Path
 from embeddings.errors import IndexUnavailable
 from embeddings.segment import Segment, sync_folder
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -1,321 +1,299 @@
-"""Question + snapshot of segments → scored items; hides BM25's collection statistics and fusion.
+"""Question + snapshot → ranked passages; hides which candidates are looked at and how they score.
 
-An item's lexical score is BM25 of the item itself plus `GROUP_WEIGHT` x BM25 of the whole it
-belongs to: the passage says where the answer stands, the whole says what it is about. The score
-is divided by the best one of the question and the encoder's cosine is added with the weight that
-the encoder claims. (Reciprocal rank fusion did worse in every trial; docs/adr/0004.)
+Candidates come from three sides: BM25 over what passages say, BM25 over how they are asked for,
+and the encoder's nearest. A linear model over a few figures of each candidate puts them in order
+(a conditional logit: the candidates of a question compete for being the right one). Its
+coefficients are data, `coefficients.json`, made by `training/ranking.py`, which says from what;
+docs/adr/0006 says how well.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from embeddings.encoder import Vectors
-from embeddings.lexical import (
-    Flags,
-    Floats,
-    Ints,
-    Postings,
-    inverse_frequency,
-    length_norms,
-    term_key,
-)
-from embeddings.segment import KINDS, Segment
-from embeddings.tokenizer import matter, normalise
+from embeddings.lexical import Flags, Floats, Ints
+from embeddings.segment import Segment
+from embeddings.snapshot import PAIRS, Question, Snapshot, Term, chains
 
-GROUP_WEIGHT = 1.0
-# In a base of a few texts every word of theirs is frequent, and one that they lack would outweigh
-# all others; how rare words are is judged as in a base of at least this size.
-LEAST_TOTAL = 1000
+COEFFICIENTS = Path(__file__).with_name("coefficients.json")
+
+# Figures of a candidate, in the order of a `Pool`'s columns; none of them can speak against it.
+# Those called relative are divided by the best one of the question.
+#
+# What counts depends on the question, so some figures come in two columns, of which their weights
+# mix one. Words are *sure* as far as some candidate covers the question; a question is *known* as
+# far as some wording is like it.
+FEATURES = (
+    "lexical",  # relative BM25 of the passage's best part plus that of its whole
+    "passage",  # relative BM25 of the best part alone
+    "whole",  # relative BM25 of the whole alone
+    "reach_new",  # BM25 of part and whole against that of a text repeating the whole question
+    "reach_known",
+    "cosine_unsure",  # of the best part, times the encoder's trust
+    "cosine_sure",
+    "cosine_known",
+    "wording",  # relative BM25 of the best wording
+    "wording_cosine_unsure",  # of the best wording, times the encoder's trust
+    "wording_cosine_sure",
+    "closeness",  # overlap of the question with the most telling part, if that is a wording
+    "coverage_new",  # share of the question's matter, by rarity, in the most telling part
+    "coverage_known",
+    "breadth",  # the same share in the whole
+    "phrase",  # share of the question's matter in the longest unbroken pieces of that part
+    "numbers",  # share of the question's numbers in that part
+)
+
+Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Contribution:
-    """How much one token of the question added to an item's score."""
-
-    token: str
-    of_item: float
-    of_group: float
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One distinct token of a question: its kind's number, and count x share of the kind."""
-
-    token: str
-    key: int
-    kind: int
-    weight: float
-
-
-# The wordings of entries come back with every question that touches them.
-@lru_cache(maxsize=4096)
-def query_terms(text: str) -> tuple[Term, ...]:
-    """The distinct tokens of a question, of both kinds, kind by kind."""
-    folded = normalise(text)
-    return tuple(
-        Term(token, term_key(token), kind, count * share)
-        for kind, (tokenise, share) in enumerate(KINDS)
-        for token, count in Counter(tokenise(folded)).items()
-    )
-
-
-def matter_terms(text: str) -> tuple[Term, ...]:
-    """The distinct tokens of a question's matter; one of asking words only is its own matter."""
-    return query_terms(matter(text)) or query_terms(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Weighed:
-    """A term looked up in a collection.
+class Model:
+    """How the passages of a collection are ranked.
 
     Attributes:
-        idf: inverse document frequency, to rank by.
-        rarity: the same as if the collection held at least `LEAST_TOTAL` texts, to judge by.
-        spans: where its postings lie in each block.
+        weights: of each of `FEATURES`.
+        by_matter: whether asking words ("怎么办") are left out of BM25.
     """
 
-    term: Term
-    idf: float
-    rarity: float
-    spans: tuple[slice, ...]
+    weights: Mapping[str, float]
+    by_matter: bool = False
+
+    @classmethod
+    @cache
+    def load(cls, name: str, path: Path = COEFFICIENTS) -> "Model":
+        """Read the coefficients of a collection ("clauses" or "entries")."""
+        held = json.loads(path.read_text(encoding="utf-8"))["ranking"][name]
+        weights = {feature: float(held["weights"].get(feature, 0.0)) for feature in FEATURES}
+        return cls(weights, bool(held["by_matter"]))
+
+    def scores(self, features: Matrix) -> Matrix:
+        """Score rows of features, shape (n, len(FEATURES)) → (n,)."""
+        weights = np.array([self.weights[feature] for feature in FEATURES])
+        return np.asarray(features @ weights, dtype=np.float64)
+
+    def parts(self, features: Mapping[str, float]) -> dict[str, float]:
+        """What each feature adds to the score of a candidate."""
+        return {name: self.weights[name] * value for name, value in features.items()}
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Collection figures of one kind of token over several blocks, and what follows from them."""
+class Candidate:
+    """A passage in the running.
 
-    parts: tuple[Postings, ...]
-    known: dict[int, float] = field(default_factory=dict)
-
-    @cached_property
-    def total(self) -> int:
-        """Number of texts."""
-        return sum(len(part) for part in self.parts)
-
-    @cached_property
-    def norms(self) -> tuple[Floats, ...]:
-        """BM25's length part for every text of every block, against the common mean length."""
-        tokens = sum(int(part.lengths.sum()) for part in self.parts)
-        mean = tokens / max(self.total, 1)
-        return tuple(length_norms(part.lengths, mean) for part in self.parts)
-
-    def weigh(self, terms: Sequence[Term]) -> list[Weighed]:
-        """Look terms up in all blocks."""
-        keys = [term.key for term in terms]
-        by_part = [part.spans(keys) for part in self.parts]
-        found = []
-        for at, term in enumerate(terms):
-            spans = tuple(spans[at] for spans in by_part)
-            frequency = sum(span.stop - span.start for span in spans)
-            idf = inverse_frequency(frequency, self.total)
-            rarity = inverse_frequency(frequency, max(self.total, LEAST_TOTAL))
-            found.append(Weighed(term, idf, rarity, spans))
-        return found
-
-    def rarity(self, term: Term) -> float:
-        """How much a term is worth when a text is judged; see `Weighed`."""
-        rarity = self.known.get(term.key)
-        if rarity is None:
-            (weighed,) = self.weigh([term])
-            rarity = weighed.rarity
-            # Terms of questions alone are not kept: there is no end of them.
-            if any(span.start < span.stop for span in weighed.spans):
-                self.known[term.key] = rarity
-        return rarity
-
-
-class Snapshot:
-    """Segments as one reader sees them, with the groups that later segments replaced.
-
-    Args:
-        segments: oldest first.
-        dead: for each segment, its groups that were removed or replaced since.
+    Attributes:
+        segment: number of its segment.
+        passage: its number there.
+        best: position of its most telling item.
+        score: log-odds against the other candidates of the question, up to a constant.
+        features: value of each of `FEATURES`.
     """
 
-    def __init__(self, segments: Sequence[Segment], dead: Sequence[frozenset[str]]) -> None:
-        self.segments = tuple(segments)
-        self.dead = tuple(dead)
-        kinds = range(len(KINDS))
-        self._passages = [Statistics(tuple(s.passages[kind] for s in segments)) for kind in kinds]
-        self._documents = [Statistics(tuple(s.documents[kind] for s in segments)) for kind in kinds]
-        for statistics in (*self._passages, *self._documents):
-            _ = statistics.norms  # computed here, in the writer, rather than by the first reader
-        self.alive: tuple[Flags | None, ...] = tuple(
-            segment.alive_groups(gone)[segment.group_of] if gone else None
-            for segment, gone in zip(segments, dead, strict=True)
-        )
-
-    def __len__(self) -> int:
-        return sum(self.sizes())
-
-    def sizes(self) -> list[int]:
-        """How many items of each segment are alive."""
-        return [
-            len(segment) if alive is None else int(alive.sum())
-            for segment, alive in zip(self.segments, self.alive, strict=True)
-        ]
-
-    def lexical(self, terms: Sequence[Term]) -> list[Floats]:
-        """The lexical score of every item, one array a segment; -inf for the dead."""
-        of_items = _weigh(self._passages, terms)
-        of_groups = _weigh(self._documents, terms)
-        scores = []
-        for number, (segment, alive) in enumerate(zip(self.segments, self.alive, strict=True)):
-            own = np.zeros(len(segment), dtype=np.float32)
-            whole = np.zeros(len(segment.groups), dtype=np.float32)
-            for total, blocks, statistics, weighed, share in (
-                (own, segment.passages, self._passages, of_items, 1.0),
-                (whole, segment.documents, self._documents, of_groups, GROUP_WEIGHT),
-            ):
-                for each in weighed:
-                    span, kind = each.spans[number], each.term.kind
-                    if span.start < span.stop:
-                        weight = share * each.term.weight * each.idf
-                        norms = statistics[kind].norms[number]
-                        blocks[kind].add_scores(total, span, weight, norms)
-            own += whole[segment.group_of]
-            if alive is not None:
-                own[~alive] = -np.inf
-            scores.append(own)
-        return scores
-
-    def coverage(
-        self, terms: Sequence[Term], segments: Sequence[int], positions: Sequence[int]
-    ) -> tuple[Floats, Floats]:
-        """Share of the question, weighted by rarity, in each given item, and in its whole group."""
-        of_items, of_groups = _weigh(self._passages, terms), _weigh(self._documents, terms)
-        weights = [np.float32(each.term.weight * each.rarity) for each in of_items]
-        found = np.zeros((2, len(positions)), dtype=np.float32)
-        numbers, places = np.array(segments, dtype=np.int64), np.array(positions, dtype=np.int64)
-        for number in set(segments):
-            here = numbers == number
-            segment = self.segments[number]
-            of_segment = (
-                (of_items, segment.passages, places[here]),
-                (of_groups, segment.documents, segment.group_of[places[here]]),
-            )
-            for row, (weighed, blocks, at) in enumerate(of_segment):
-                for each, weight in zip(weighed, weights, strict=True):
-                    has = blocks[each.term.kind].contains(each.spans[number], at)
-                    found[row, here] += weight * has
-        found /= np.float32(max(sum(weights), 1e-9))
-        return found[0], found[1]
-
-    def explain(self, terms: Sequence[Term], segment: int, position: int) -> list[Contribution]:
-        """The lexical score of one item, token by token, the largest first."""
-        held = self.segments[segment]
-        group = int(held.group_of[position])
-        rows = []
-        for of_item, of_group in zip(
-            _weigh(self._passages, terms), _weigh(self._documents, terms), strict=True
-        ):
-            term = of_item.term
-            own = held.passages[term.kind].score(
-                of_item.spans[segment], position, self._passages[term.kind].norms[segment]
-            )
-            whole = held.documents[term.kind].score(
-                of_group.spans[segment], group, self._documents[term.kind].norms[segment]
-            )
-            rows.append(
-                Contribution(
-                    term.token,
-                    own * term.weight * of_item.idf,
-                    whole * term.weight * of_group.idf * GROUP_WEIGHT,
-                )
-            )
-        return sorted(rows, key=lambda row: -(row.of_item + row.of_group))
-
-    def covered(self, question: str, text: str) -> float:
-        """Share of a question's matter, weighted by rarity, that occurs in a text, 0 to 1."""
-        theirs = {(term.kind, term.key) for term in query_terms(text)}
-        total = held = 0.0
-        for term in matter_terms(question):
-            weight = term.weight * self._passages[term.kind].rarity(term)
-            total += weight
-            held += weight * ((term.kind, term.key) in theirs)
-        return held / total if total else 0.0
-
-    def agreement(self, left: str, right: str) -> float:
-        """Overlap of two short texts in [0, 1]: Dice's coefficient over tokens by rarity."""
-        ours, theirs = (
-            {
-                (term.kind, term.key): self._passages[term.kind].rarity(term) * KINDS[term.kind][1]
-                for term in matter_terms(text)
-            }
-            for text in (left, right)
-        )
-        total = sum(ours.values()) + sum(theirs.values())
-        return 2 * sum(ours[at] for at in ours.keys() & theirs.keys()) / total if total else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An item in the running: where it is, and what speaks for it."""
-
     segment: int
-    position: int
+    passage: int
+    best: int
     score: float
-    cosine: float
+    features: Mapping[str, float]
+
+    @property
+    def coverage(self) -> float:
+        """Share of the question's matter, by rarity, in the most telling part, 0 to 1."""
+        return self.features["coverage_new"] + self.features["coverage_known"]
+
+    @property
+    def breadth(self) -> float:
+        """The same share, in the whole that the passage belongs to."""
+        return self.features["breadth"]
+
+    @property
+    def similarity(self) -> float:
+        """Best cosine of part or wording, times the encoder's trust."""
+        of = self.features
+        return max(
+            of["cosine_unsure"] + of["cosine_sure"],
+            of["wording_cosine_unsure"] + of["wording_cosine_sure"],
+        )
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Candidates of all segments side by side, not yet ordered; all of shape (n,)."""
+    """Candidates of all segments side by side, not yet ordered.
+
+    Attributes:
+        segments: shape (n,).
+        passages: shape (n,).
+        best: shape (n,).
+        features: shape (n, len(FEATURES)).
+    """
 
     segments: Ints
-    positions: Ints
-    lexical: npt.NDArray[np.float64]
-    cosines: npt.NDArray[np.float64]
+    passages: Ints
+    best: Ints
+    features: Matrix
+
+    def ranked(self, model: Model) -> Iterator[Candidate]:
+        """Candidates, best first; of equals the youngest segment and the first passage."""
+        scores = model.scores(self.features)
+        for at in np.lexsort((self.passages, -self.segments, -scores)):
+            yield Candidate(
+                int(self.segments[at]),
+                int(self.passages[at]),
+                int(self.best[at]),
+                float(scores[at]),
+                dict(zip(FEATURES, self.features[at].tolist(), strict=True)),
+            )
 
 
 def candidates(
-    snapshot: Snapshot, terms: Sequence[Term], query: Vectors | None, depth: int
+    snapshot: Snapshot, question: Question, query: Vectors | None, *, trust: float, depth: int
 ) -> Pool:
-    """The best `depth` items of each segment by words, and half as many by vector."""
-    numbers, positions, lexical, cosines = [], [], [], []
-    for number, (segment, own) in enumerate(
-        zip(snapshot.segments, snapshot.lexical(terms), strict=True)
-    ):
-        chosen = _top(own, depth)
-        if query is not None and query.any():
-            near, _ = segment.nearest.search(query, depth // 2)
-            chosen = np.union1d(chosen, near)
-        chosen = chosen[np.isfinite(own[chosen])]
-        numbers.append(np.full(len(chosen), number))
-        positions.append(chosen)
-        lexical.append(own[chosen])
-        cosines.append(np.zeros(len(chosen)) if query is None else segment.cosines(query, chosen))
-    return Pool(
-        np.concatenate(numbers),
-        np.concatenate(positions),
-        np.concatenate(lexical).astype(np.float64),
-        np.concatenate(cosines).astype(np.float64),
-    )
+    """The best passages of each segment: `depth` by what they say, half as many by how they are
+    asked for, and half as many by vector.
+
+    Args:
+        query: unit vector of the question; None when there is no encoder.
+        trust: factor of all cosines.
+    """
+    numbers, passages, best, rows = [], [], [], []
+    scored = zip(snapshot.segments, snapshot.lexical(question.terms), strict=True)
+    for number, (segment, (own, whole)) in enumerate(scored):
+        chosen = _choose(segment, own, whole, query, depth)
+        if len(chosen):
+            row, items = _figures(segment, chosen, own, whole, query)
+            numbers.append(np.full(len(chosen), number))
+            passages.append(chosen)
+            best.append(items)
+            rows.append(row)
+    if not rows:
+        none = np.zeros(0, dtype=np.int64)
+        return Pool(none, none, none, np.zeros((0, len(FEATURES))))
+    segments, items = np.concatenate(numbers), np.concatenate(best)
+    figures = {
+        **_relative(np.concatenate(rows), snapshot.ideal(question.terms), trust),
+        **_shares(snapshot, question, segments, items),
+    }
+    sure = min(1.0, float(figures["coverage"].max()))
+    known = min(1.0, max(0.0, float(figures["wording_cosine"].max())))
+    figures |= {
+        "reach_new": (1 - known) * figures["reach"],
+        "reach_known": known * figures["reach"],
+        "cosine_unsure": (1 - sure) * figures["cosine"],
+        "cosine_sure": sure * figures["cosine"],
+        "cosine_known": known * figures["cosine"],
+        "wording_cosine_unsure": (1 - sure) * figures["wording_cosine"],
+        "wording_cosine_sure": sure * figures["wording_cosine"],
+        "coverage_new": (1 - known) * figures["coverage"],
+        "coverage_known": known * figures["coverage"],
+    }
+    features = np.stack([figures[name] for name in FEATURES], axis=1)
+    return Pool(segments, np.concatenate(passages), items, features)
 
 
-def fuse(pool: Pool, trust: float) -> Iterator[Candidate]:
-    """Score candidates by relative lexical score and cosine, best first."""
-    best = float(pool.lexical.max(initial=0.0)) or 1.0
-    scores = (1 - trust) * pool.lexical / best + trust * pool.cosines
-    for at in np.lexsort((pool.positions, -pool.segments, -scores)):
-        yield Candidate(
-            int(pool.segments[at]),
-            int(pool.positions[at]),
-            float(scores[at]),
-            float(pool.cosines[at]),
-        )
+def _choose(
+    segment: Segment, own: Floats, whole: Floats, query: Vectors | None, depth: int
+) -> Ints:
+    """Numbers of the passages of one segment worth a closer look, ascending."""
+    said = np.where(segment.wordings, -np.inf, own + whole[segment.group_of])
+    asked = np.where(segment.wordings, own, -np.inf)
+    items = [_top(said, depth), _top(asked, depth // 2)]
+    if query is not None and query.any():
+        near, _ = segment.nearest.search(query, depth // 2)
+        items.append(near[np.isfinite(own[near])])
+    return np.unique(segment.passage_of[np.concatenate(items)]).astype(np.int64)
 
 
-def _weigh(of_kinds: Sequence[Statistics], terms: Sequence[Term]) -> list[Weighed]:
-    found: list[Weighed] = []
-    for kind, statistics in enumerate(of_kinds):
-        found += statistics.weigh([term for term in terms if term.kind == kind])
-    return found
+def _figures(
+    segment: Segment, chosen: Ints, own: Floats, whole: Floats, query: Vectors | None
+) -> tuple[Matrix, Ints]:
+    """Raw figures of passages, shape (n, 5), and the most telling item of each, shape (n,).
+
+    Columns: part plus whole, part, cosine of parts; wording, cosine of wordings.
+    """
+    starts, stops = segment.starts[chosen], segment.starts[chosen + 1]
+    sizes = stops - starts
+    ends = np.cumsum(sizes)
+    items = np.arange(ends[-1]) + np.repeat(starts - (ends - sizes), sizes)
+    firsts = ends - sizes
+    asked = segment.wordings[items]
+    scores = own[items].astype(np.float64)
+    cosines = np.zeros(len(items)) if query is None else segment.cosines(query, items)
+    figures = np.zeros((len(chosen), 5))
+    of_whole = whole[segment.group_of[starts]]
+    figures[:, 1] = np.maximum.reduceat(np.where(asked, 0.0, scores), firsts)
+    figures[:, 0] = figures[:, 1] + of_whole
+    figures[:, 2] = np.maximum.reduceat(np.where(asked, -1.0, cosines), firsts)
+    figures[:, 3] = np.maximum.reduceat(np.where(asked, scores, 0.0), firsts)
+    figures[:, 4] = np.maximum.reduceat(np.where(asked, cosines, 0.0), firsts)
+    strength = scores + cosines
+    order = np.lexsort((-strength, np.repeat(np.arange(len(chosen)), sizes)))
+    return figures, items[order[firsts]]
+
+
+def _relative(raw: Matrix, ideal: float, trust: float) -> dict[str, Matrix]:
+    """Features that follow from raw figures, each of shape (n,)."""
+    both, own, cosine, wording, wording_cosine = raw.T
+    whole = both - own
+    return {
+        "lexical": both / max(both.max(), 1e-9),
+        "passage": own / max(own.max(), 1e-9),
+        "whole": whole / max(whole.max(), 1e-9),
+        "reach": both / max(2 * ideal, 1e-9),
+        "cosine": cosine * trust,
+        "wording": wording / max(wording.max(), 1e-9),
+        "wording_cosine": wording_cosine * trust,
+    }
+
+
+def _shares(
+    snapshot: Snapshot, question: Question, segments: Ints, items: Ints
+) -> dict[str, Matrix]:
+    """Features that say what the most telling items have of a question, each of shape (n,)."""
+    of_item, of_group = snapshot.holds(question.matter, segments, items)
+    worth = snapshot.rarities(question.matter).astype(np.float64)
+    total = max(float(worth.sum()), 1e-9)
+    numbers = [
+        place
+        for place, term in enumerate(question.matter)
+        if term.kind == PAIRS and term.token[0].isdigit()
+    ]
+    return {
+        "coverage": np.asarray(worth @ of_item / total),
+        "breadth": np.asarray(worth @ of_group / total),
+        "phrase": _phrase(question.matter, of_item),
+        "numbers": np.asarray(of_item[numbers].mean(axis=0)) if numbers else np.zeros(len(items)),
+        "closeness": _closeness(snapshot, question.terms, segments, items),
+    }
+
+
+def _phrase(matter: Sequence[Term], held: Flags) -> Matrix:
+    """Share of the pairs of each unbroken run of the question in the longest piece of it held."""
+    longest, pairs = np.zeros(held.shape[1]), 0
+    for chain in chains(matter):
+        run, best = np.zeros(held.shape[1]), np.zeros(held.shape[1])
+        for place in chain:
+            run = (run + 1) * held[place]
+            best = np.maximum(best, run)
+        longest += best
+        pairs += len(chain)
+    return np.asarray(longest / max(pairs, 1))
+
+
+def _closeness(snapshot: Snapshot, terms: Sequence[Term], segments: Ints, items: Ints) -> Matrix:
+    """Dice's coefficient of the pairs of question and wording; 0 for what is not a wording."""
+    pairs = [term for term in terms if term.kind == PAIRS]
+    common = snapshot.holds(pairs, segments, items)[0].sum(axis=0)
+    lengths = np.zeros(len(items))
+    for number in np.unique(segments):
+        here = segments == number
+        segment = snapshot.segments[number]
+        own = segment.passages[PAIRS].lengths[items[here]]
+        lengths[here] = np.where(segment.wordings[items[here]], own, np.inf)
+    return np.asarray(np.minimum(2 * common / (len(pairs) + lengths), 1.0))
 
 
 def _top(scores: Floats, k: int) -> Ints:

@@ -7,23 +7,17 @@ work on an immutable snapshot that one assignment replaces.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from embeddings.encoder import Encoder, Vectors
 from embeddings.errors import EncoderUnavailable, IndexUnavailable
 from embeddings.folder import IndexFolder
-from embeddings.ranking import (
-    Candidate,
-    Contribution,
-    Snapshot,
-    candidates,
-    fuse,
-    matter_terms,
-    query_terms,
-)
+from embeddings.ranking import Candidate, Model, candidates
 from embeddings.segment import Item, Segment
+from embeddings.snapshot import Contribution, Question, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +32,15 @@ LEAST_DEPTH = 100
 
 @dataclass(frozen=True)
 class Hit:
-    """An item found.
+    """A passage found.
 
     Attributes:
-        score: for ordering within one question only, at most 1.
-        coverage: share of the question's matter, weighted by rarity, that the item has, 0 to 1.
+        score: log-odds against the other hits of the same question, up to a constant.
+        coverage: share of the question's matter, weighted by rarity, that the passage's best part
+            has, 0 to 1.
         breadth: the same share, of the whole group.
-        similarity: cosine of the encoder, -1 to 1; 0 when the encoder is down.
+        similarity: cosine of the encoder times its trust, -1 to 1; 0 when the encoder is down.
+        closeness: overlap with the wording that speaks for it most, asking words and all, 0 to 1.
     """
 
     key: str
@@ -53,6 +49,22 @@ class Hit:
     coverage: float
     breadth: float
     similarity: float
+    closeness: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a passage scores as it does for a question.
+
+    Attributes:
+        score: the sum of `parts`.
+        parts: what each feature of `ranking.FEATURES` adds.
+        tokens: lexical score of its most telling part, token by token, the largest first.
+    """
+
+    score: float
+    parts: Mapping[str, float]
+    tokens: Sequence[Contribution]
 
 
 class Retriever:
@@ -61,13 +73,17 @@ class Retriever:
     Args:
         encoder: makes the vectors.
         folder: where the index is kept; in memory only when None.
+        ranking: which coefficients rank its passages: "clauses" or "entries".
 
     Raises:
         IndexUnavailable: only from `open`; the constructor starts empty.
     """
 
-    def __init__(self, encoder: Encoder, folder: Path | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder, folder: Path | None = None, *, ranking: str = "clauses"
+    ) -> None:
         self._encoder = encoder
+        self._model = Model.load(ranking)
         self._folder = IndexFolder(folder, encoder.fingerprint) if folder else None
         self._lock = threading.Lock()
         self._merging = threading.Lock()
@@ -76,9 +92,9 @@ class Retriever:
         self.position = 0
 
     @classmethod
-    def open(cls, encoder: Encoder, folder: Path) -> "Retriever":
+    def open(cls, encoder: Encoder, folder: Path, *, ranking: str = "clauses") -> "Retriever":
         """Open the index in a folder; a damaged one is reported and started anew from empty."""
-        retriever = cls(encoder, folder)
+        retriever = cls(encoder, folder, ranking=ranking)
         if retriever._folder is None:
             return retriever
         try:
@@ -178,62 +194,49 @@ class Retriever:
                 )
             return True
 
-    def search(
-        self, text: str, k: int, *, per_group: int = 3, by_matter: bool = False
-    ) -> list[Hit]:
-        """Rank items for a question, best first.
+    def search(self, text: str, k: int, *, per_group: int = 3) -> list[Hit]:
+        """Rank passages for a question, best first.
 
         Args:
             k: how many hits at most.
             per_group: how many of one group at most.
-            by_matter: leave asking words out of the ranking too. Among texts that are questions
-                themselves they only find those that are asked alike; among others they help.
         """
         snapshot = self._snapshot
-        terms = matter_terms(text) if by_matter else query_terms(text)
-        if not terms or not snapshot.segments:
-            return []
-        vector = self._vector(text)
-        pool = candidates(snapshot, terms, vector, max(k * DEPTH, LEAST_DEPTH))
-        ranked = fuse(pool, self._encoder.trust if vector is not None else 0.0)
-        chosen: list[tuple[str, Candidate]] = []
-        seen: dict[str, int] = {}
-        for candidate in ranked:
-            if len(chosen) >= k:
+        hits: list[Hit] = []
+        seen: Counter[str] = Counter()
+        for candidate in self._ranked(snapshot, text, max(k * DEPTH, LEAST_DEPTH)):
+            if len(hits) >= k:
                 break
             segment = snapshot.segments[candidate.segment]
-            group = segment.groups[int(segment.group_of[candidate.position])]
-            seen[group] = seen.get(group, 0) + 1
+            group = segment.groups[int(segment.group_of[candidate.best])]
+            seen[group] += 1
             if seen[group] <= per_group:
-                chosen.append((group, candidate))
-        # Only of what is shown: of all candidates it would take a quarter of the whole time.
-        coverage, breadth = snapshot.coverage(
-            matter_terms(text),
-            [candidate.segment for _, candidate in chosen],
-            [candidate.position for _, candidate in chosen],
-        )
-        return [
-            Hit(
-                snapshot.segments[candidate.segment].keys[candidate.position],
-                group,
-                candidate.score,
-                float(covered),
-                float(broad),
-                candidate.cosine,
-            )
-            for (group, candidate), covered, broad in zip(chosen, coverage, breadth, strict=True)
-        ]
+                hits.append(
+                    Hit(
+                        segment.keys[candidate.passage],
+                        group,
+                        candidate.score,
+                        candidate.coverage,
+                        candidate.breadth,
+                        candidate.similarity,
+                        candidate.features["closeness"],
+                    )
+                )
+        return hits
 
-    def explain(self, text: str, key: str) -> list[Contribution]:
-        """Why an item scored as it did, token by token; empty when it is not in the index."""
+    def explain(self, text: str, key: str) -> Explanation | None:
+        """Why a passage scores as it does for a question; None when it is not in the running."""
         snapshot = self._snapshot
-        for number in reversed(range(len(snapshot.segments))):
-            segment, alive = snapshot.segments[number], snapshot.alive[number]
-            if key in segment.keys:
-                at = segment.keys.index(key)
-                if alive is None or alive[at]:
-                    return snapshot.explain(query_terms(text), number, at)
-        return []
+        for candidate in self._ranked(snapshot, text, LEAST_DEPTH):
+            segment = snapshot.segments[candidate.segment]
+            if segment.keys[candidate.passage] == key:
+                terms = self._question(text).terms
+                return Explanation(
+                    candidate.score,
+                    self._model.parts(candidate.features),
+                    snapshot.explain(terms, candidate.segment, candidate.best),
+                )
+        return None
 
     @property
     def agreement(self) -> Callable[[str, str], float]:
@@ -244,6 +247,18 @@ class Retriever:
     def covered(self) -> Callable[[str, str], float]:
         """Share of a question that a text contains, 0 to 1; see `Snapshot.covered`."""
         return self._snapshot.covered
+
+    def _question(self, text: str) -> Question:
+        return Question.of(text, by_matter=self._model.by_matter)
+
+    def _ranked(self, snapshot: Snapshot, text: str, depth: int) -> Iterator[Candidate]:
+        question = self._question(text)
+        if not question.terms or not snapshot.segments:
+            return iter(())
+        pool = candidates(
+            snapshot, question, self._vector(text), trust=self._encoder.trust, depth=depth
+        )
+        return pool.ranked(self._model)
 
     def _vector(self, text: str) -> Vectors | None:
         try:

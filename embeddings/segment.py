@@ -19,6 +19,8 @@ from embeddings.vectors import FaissIndex, VectorIndex
 
 # The two kinds of token, with the share of each in the lexical score (docs/adr/0004).
 KINDS: tuple[tuple[Callable[[str], list[str]], float], ...] = ((words, 0.5), (pairs, 0.5))
+# Arrays with one row an item that are kept as they are.
+_ARRAYS = ("passage_of", "group_of", "wordings", "vectors")
 
 
 @dataclass(frozen=True)
@@ -26,24 +28,32 @@ class Item:
     """One text to be found.
 
     Attributes:
-        key: the caller's opaque name of it; unique.
+        key: the caller's opaque name of the passage that it is a part of; the parts of one passage
+            follow each other and belong to one group.
         text: what is searched.
         title: name of the whole it belongs to; searched with it, counted once for the whole.
         group: the whole it belongs to; groups are added and removed whole.
+        wording: it is a question that the passage answers, not a part of what the passage says.
     """
 
     key: str
     text: str
     title: str = ""
     group: str = ""
+    wording: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Items (positions 0 … n-1) and the groups they belong to (0 … g-1); equal only to itself.
+    """Items (positions 0 … n-1), the passages they are parts of (0 … k-1) and the groups these
+    belong to (0 … g-1); equal only to itself.
 
     Attributes:
+        keys: name of each passage.
+        groups: name of each group.
+        passage_of: passage of each item, ascending, shape (n,).
         group_of: group of each item, shape (n,).
+        wordings: whether each item is a wording, shape (n,).
         passages: postings over items, one a kind of token (`KINDS`).
         documents: postings over groups, one a kind of token.
         vectors: unit rows in half precision, shape (n, d).
@@ -51,7 +61,9 @@ class Segment:
 
     keys: tuple[str, ...]
     groups: tuple[str, ...]
+    passage_of: npt.NDArray[np.int32]
     group_of: npt.NDArray[np.int32]
+    wordings: Flags
     passages: tuple[Postings, ...]
     documents: tuple[Postings, ...]
     vectors: npt.NDArray[np.float16]
@@ -68,6 +80,7 @@ class Segment:
         group_of = np.array(
             [groups.setdefault(item.group, len(groups)) for item in items], dtype=np.int32
         )
+        first = [at == 0 or items[at - 1].key != item.key for at, item in enumerate(items)]
         titles = {item.title: normalise(item.title) for item in items}
         texts = [normalise(item.text) for item in items]
         passages, documents = [], []
@@ -81,17 +94,18 @@ class Segment:
                 of_group[group].extend(own if of_group[group] else title + own)
             passages.append(Postings.build(of_item))
             documents.append(Postings.build(of_group))
-        vectors = encoder.encode([f"{item.title} {item.text}" for item in items])
+        vectors = encoder.encode([f"{item.title} {item.text}".strip() for item in items])
         stored = vectors.astype(np.float16)
         return cls(
-            tuple(item.key for item in items),
+            tuple(item.key for item, new in zip(items, first, strict=True) if new),
             tuple(groups),
+            (np.cumsum(first) - 1).astype(np.int32),
             group_of,
+            np.array([item.wording for item in items], dtype=np.bool_),
             tuple(passages),
             tuple(documents),
             stored,
-            # Of the stored precision, so that an index finds the same before and after a restart.
-            FaissIndex(stored.astype(np.float32)),
+            FaissIndex(stored),
         )
 
     @classmethod
@@ -101,11 +115,13 @@ class Segment:
         keep = [kept[part.group_of] for part, kept in zip(parts, keep_groups, strict=True)]
         keys: list[str] = []
         groups: list[str] = []
-        group_of = []
+        group_of, passage_of = [], []
         for part, kept, kept_groups in zip(parts, keep, keep_groups, strict=True):
             moved = np.cumsum(kept_groups) - 1 + len(groups)
             group_of.append(moved[part.group_of[kept]])
-            keys.extend(part.keys[at] for at in np.flatnonzero(kept))
+            held, numbers = np.unique(part.passage_of[kept], return_inverse=True)
+            passage_of.append(numbers + len(keys))
+            keys.extend(part.keys[at] for at in held)
             groups.extend(part.groups[at] for at in np.flatnonzero(kept_groups))
         vectors = np.concatenate(
             [part.vectors[kept] for part, kept in zip(parts, keep, strict=True)]
@@ -114,18 +130,25 @@ class Segment:
         return cls(
             tuple(keys),
             tuple(groups),
+            np.concatenate(passage_of).astype(np.int32),
             np.concatenate(group_of).astype(np.int32),
+            np.concatenate([part.wordings[kept] for part, kept in zip(parts, keep, strict=True)]),
             tuple(Postings.merge([part.passages[kind] for part in parts], keep) for kind in kinds),
             tuple(
                 Postings.merge([part.documents[kind] for part in parts], keep_groups)
                 for kind in kinds
             ),
             vectors,
-            FaissIndex(vectors.astype(np.float32)),
+            FaissIndex(vectors),
         )
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.group_of)
+
+    @cached_property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Where the items of each passage begin, and after the last one the end, shape (k + 1,)."""
+        return np.searchsorted(self.passage_of, np.arange(len(self.keys) + 1))
 
     def alive_groups(self, dead: frozenset[str]) -> Flags:
         """Flag of each group: not among the dead."""
@@ -149,7 +172,7 @@ class Segment:
     def save(self, folder: Path) -> None:
         """Write everything into a new folder and force it to disk."""
         folder.mkdir(parents=True)
-        arrays: dict[str, Any] = {"group_of": self.group_of, "vectors": self.vectors}
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         for name, of_kinds in (("passages", self.passages), ("documents", self.documents)):
             for kind, postings in enumerate(of_kinds):
                 for field in fields(postings):
@@ -174,24 +197,31 @@ class Segment:
         try:
             names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
             keys, groups = tuple(names["keys"]), tuple(names["groups"])
-            group_of = np.load(folder / "group_of.npy")
-            vectors = np.load(folder / "vectors.npy")
+            arrays = {name: np.load(folder / f"{name}.npy") for name in _ARRAYS}
             passages, documents = (
                 tuple(_load_postings(folder, f"{name}.{kind}") for kind in range(len(KINDS)))
                 for name in ("passages", "documents")
             )
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise IndexUnavailable(f"索引片段 {folder.name} 不完整：{error}") from error
-        sizes = {len(keys), len(group_of), len(vectors), *(len(part) for part in passages)}
+        sizes = {*map(len, arrays.values()), *map(len, passages)}
         if (
             len(sizes) != 1
             or {len(groups)} != {len(part) for part in documents}
             or not all(part.consistent() for part in (*passages, *documents))
-            or group_of.max(initial=-1) >= len(groups)
+            or arrays["group_of"].max(initial=-1) >= len(groups)
+            or not _counts_up(arrays["passage_of"], len(keys))
+            or arrays["wordings"].dtype != np.bool_
         ):
             raise IndexUnavailable(f"索引片段 {folder.name} 的各部分互相不符")
-        nearest = FaissIndex(vectors.astype(np.float32))
-        return cls(keys, groups, group_of, passages, documents, vectors, nearest)
+        nearest = FaissIndex(arrays["vectors"])
+        return cls(keys, groups, passages=passages, documents=documents, nearest=nearest, **arrays)
+
+
+def _counts_up(numbers: npt.NDArray[np.int32], total: int) -> bool:
+    """Whether numbers go from 0 to total - 1 without a gap or a step back."""
+    steps = np.diff(numbers, prepend=-1, append=total)
+    return bool(((steps == 0) | (steps == 1)).all() and steps[0] == steps[-1] == 1)
 
 
 def sync_folder(folder: Path) -> None:

@@ -21,13 +21,14 @@ class Index:
     def open(cls, encoder: Encoder, folder: Path) -> "Index":
         """Open the index kept in a folder; what is damaged starts anew from empty."""
         return cls(
-            Retriever.open(encoder, folder / "clauses"), Retriever.open(encoder, folder / "entries")
+            Retriever.open(encoder, folder / "clauses", ranking="clauses"),
+            Retriever.open(encoder, folder / "entries", ranking="entries"),
         )
 
     @classmethod
     def in_memory(cls, encoder: Encoder) -> "Index":
         """An empty index that is never written."""
-        return cls(Retriever(encoder), Retriever(encoder))
+        return cls(Retriever(encoder, ranking="clauses"), Retriever(encoder, ranking="entries"))
 
     def __len__(self) -> int:
         return len(self.clauses) + len(self.entries)

@@ -9,7 +9,8 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from functools import partial
+from itertools import groupby, islice
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
@@ -19,6 +20,7 @@ from kb.db import Database
 from kb.index import Index
 from kb.journal import ENTRIES, REVISIONS, entry_group, revision_group
 from kb.models import Change, Clause, Document, Entry, Revision, Status
+from kb.wordings import UNKNOWN, Wordings
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +46,13 @@ class Indexer:
     publishes an answer does not wait until a mass import of documents has been indexed.
     """
 
-    def __init__(self, db: Database, index: Index) -> None:
+    def __init__(self, db: Database, index: Index, wordings: Wordings = UNKNOWN) -> None:
         self._db = db
         self._index = index
+        clause_items = partial(_clause_items, wordings=wordings)
         self._followers = (
             _Follower(db, index.entries, ENTRIES, _entry_items),
-            _Follower(db, index.clauses, REVISIONS, _clause_items),
+            _Follower(db, index.clauses, REVISIONS, clause_items),
         )
 
     def catch_up(self) -> int:
@@ -222,7 +225,9 @@ def _published_revisions(session: Session) -> list[int]:
     return list(session.scalars(query.order_by(Revision.id)))
 
 
-def _clause_items(session: Session, revision_ids: Sequence[int]) -> Iterator[Item]:
+def _clause_items(
+    session: Session, revision_ids: Sequence[int], wordings: Wordings
+) -> Iterator[Item]:
     rows = session.execute(
         select(Clause, Document.title)
         .join(Clause.revision)
@@ -235,14 +240,31 @@ def _clause_items(session: Session, revision_ids: Sequence[int]) -> Iterator[Ite
         )
         .order_by(Clause.revision_id, Clause.ordinal)
     )
-    for clause, title in rows:
+    for revision_id, group in groupby(rows, key=lambda row: row[0].revision_id):
+        yield from _revision_items(revision_id, [(row[0], row[1]) for row in group], wordings)
+
+
+def _revision_items(
+    revision_id: int, rows: Sequence[tuple[Clause, str]], wordings: Wordings
+) -> Iterator[Item]:
+    """Items of one revision, whose clauses are given with the document's title."""
+    # The title is searched with every clause; a clause that only repeats it adds nothing, unless
+    # the document says nothing else.
+    telling = [row for row in rows if _squeezed(row[0].text) != _squeezed(row[1])] or rows
+    group = revision_group(revision_id)
+    for clause, title in telling:
         if clause.kind == "front" and _CONTENTS.match(clause.text):
             continue
-        group = revision_group(clause.revision_id)
         headings = " ".join(clause.headings)
-        for number, part in enumerate(windows(clause.text)):
-            text = f"{headings}\n{part}" if headings else part
-            yield Item(f"clause:{clause.id}/{number}", text, title, group)
+        key = f"clause:{clause.id}"
+        for part in windows(clause.text):
+            yield Item(key, f"{headings}\n{part}" if headings else part, title, group)
+        for question in wordings.asking_for(clause.text):
+            yield Item(key, question, "", group, wording=True)
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _entry_items(session: Session, entry_ids: Sequence[int]) -> Iterator[Item]:
@@ -256,7 +278,7 @@ def _entry_items(session: Session, entry_ids: Sequence[int]) -> Iterator[Item]:
         group = entry_group(entry.id)
         wordings = [entry.question]
         wordings += [each.text for each in entry.phrasings if not each.negative]
-        for number, wording in enumerate(wordings):
-            yield Item(f"entry:{entry.id}/{number}", wording, "", group)
-        for number, part in enumerate(windows(entry.answer), start=len(wordings)):
-            yield Item(f"entry:{entry.id}/{number}", part, entry.question, group)
+        for wording in wordings:
+            yield Item(group, wording, "", group, wording=True)
+        for part in windows(entry.answer):
+            yield Item(group, part, entry.question, group)

@@ -70,6 +70,8 @@ class Passage:
         agreement: overlap of the question with an entry's best phrasing, 0 to 1.
         coverage: share of the question that the best part of the passage contains, 0 to 1.
         breadth: share of the question that the whole entry or document contains, 0 to 1.
+        similarity: cosine of the encoder between the question and the passage's best part.
+        closeness: overlap of the question with the most telling wording, asking words and all.
         confidence: probability that this is the right answer, 0 to 1.
         wording: the phrasing of an entry that the question agreed with best.
     """
@@ -95,6 +97,8 @@ class Passage:
     agreement: float = 0.0
     coverage: float = 0.0
     breadth: float = 0.0
+    similarity: float = 0.0
+    closeness: float = 0.0
     confidence: float = 0.0
     wording: str = ""
 

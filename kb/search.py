@@ -5,6 +5,7 @@ it is published, in force on the day, and meant for the region.
 """
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import zip_longest
 
-from embeddings import Evidence, Hit, Retriever, confidence
+from embeddings import Evidence, Explanation, Hit, Retriever, calibration, confidence
 from kb.db import Database
 from kb.index import Index
 from kb.parsing import subdivide
@@ -29,8 +30,11 @@ DEEPEST = 2000
 SAME = 0.8
 # From this agreement with a negative phrasing on, an entry is out, unless it fits still better.
 REFUSED = 0.6
-# Of two passages that fit alike, the one made for the nearer region wins.
-NEARER = 0.02
+# Scores are log-odds. Of two passages that fit alike, the one made for the nearer region wins;
+# the entry asked for in its own words wins over all others, and one refused by its author loses.
+NEARER = 0.5
+OWN_WORDS = 20.0
+UNWANTED = -20.0
 # A clause longer than this is quoted in part.
 QUOTE_UP_TO = 600
 # Passages whose confidence is worked out; answers and options are chosen among them.
@@ -116,16 +120,10 @@ class Search:
         quoted = f"{lead}\n{part}" if lead else part
         return replace(whole, locator=f"{whole.locator}{label}", text=quoted)
 
-    def explain(self, text: str, key: str) -> list[tuple[str, float]]:
-        """Why a passage was found: tokens of the question with what each added, by its best part.
-
-        Empty for a key that the question does not find.
-        """
+    def explain(self, text: str, key: str) -> Explanation | None:
+        """Why a passage was found; None for a key that the question does not find."""
         retriever = self._index.entries if key.startswith("entry:") else self._index.clauses
-        hits = retriever.search(text, DEEPEST)
-        best = next((hit.key for hit in hits if hit.key.partition("/")[0] == key), "")
-        rows = retriever.explain(text, best) if best else []
-        return [(row.token, row.of_item + row.of_group) for row in rows]
+        return retriever.explain(text, key)
 
     def _of_kind(
         self, retriever: Retriever, text: str, scope: Scope, *, limit: int, per_group: int
@@ -134,9 +132,7 @@ class Search:
         path = self._regions.path(scope.region) if scope.region else ()
         wanted = limit * OVERFETCH
         while True:
-            hits = retriever.search(
-                text, wanted, per_group=per_group, by_matter=retriever is self._index.entries
-            )
+            hits = retriever.search(text, wanted, per_group=per_group)
             found, rejected = self._read(text, hits, scope, path)
             # Fewer hits than wanted may mean that one long document took all the places.
             if len(found) >= limit or wanted >= min(DEEPEST, len(retriever)):
@@ -146,14 +142,11 @@ class Search:
     def _read(
         self, text: str, hits: Sequence[Hit], scope: Scope, path: Sequence[str]
     ) -> tuple[list[Passage], list[Passage]]:
-        best: dict[str, Hit] = {}
-        for hit in hits:
-            best.setdefault(hit.key.partition("/")[0], hit)
         with self._db.reading() as session:
-            loaded = load_passages(session, list(best), scope.as_of)
+            loaded = load_passages(session, [hit.key for hit in hits], scope.as_of)
         found, rejected = [], []
-        for key, hit in best.items():
-            passage = loaded.get(key)
+        for hit in hits:
+            passage = loaded.get(hit.key)
             if passage is None or not _matches(passage, scope, self._regions):
                 continue
             if scope.region and passage.region_code not in (None, *path):
@@ -177,13 +170,15 @@ class Search:
             against, _ = self._best(text, passage.entry.negatives)
             if against > max(agreement, REFUSED):
                 # The author said so: this question is not for this entry.
-                return replace(passage, score=hit.score * 0.3)
+                return replace(passage, score=hit.score + UNWANTED)
         return replace(
             passage,
-            score=hit.score * (1 + nearness) + (agreement if agreement >= SAME else 0.0),
+            score=hit.score + nearness + (OWN_WORDS * agreement if agreement >= SAME else 0.0),
             agreement=agreement,
             coverage=hit.coverage,
             breadth=hit.breadth,
+            similarity=hit.similarity,
+            closeness=hit.closeness,
             wording=wording,
         )
 
@@ -236,7 +231,7 @@ def _is_clause_of(passage: Passage, document_id: int) -> bool:
 
 
 def evidence_for(passage: Passage, passages: Sequence[Passage]) -> Evidence:
-    """What speaks for a passage among others: its own figures and its lead over its own kind.
+    """What speaks for a passage among others: its own figures and its odds among its own kind.
 
     The same question answered for another region is no rival: it leaves no doubt what is asked.
     """
@@ -246,12 +241,20 @@ def evidence_for(passage: Passage, passages: Sequence[Passage]) -> Evidence:
         for p in passages
         if p.kind == passage.kind and p.key != passage.key and p.title != same
     ]
+    odds = sum(math.exp(min(score - passage.score, 50.0)) for score in rivals)
     return Evidence(
         agreement=passage.agreement,
         coverage=passage.coverage,
         breadth=passage.breadth,
-        lead=passage.breadth * min(1.0, max(-1.0, passage.score - max(rivals, default=0.0))),
+        similarity=max(0.0, passage.similarity),
+        closeness=passage.closeness,
+        share=1.0 / (1.0 + odds),
     )
+
+
+def least_confidence(kind: str, wrong_share: float) -> float:
+    """Confidence from which on at most a share of the answers of a kind is expected to be wrong."""
+    return calibration(kind).cut(wrong_share)
 
 
 def _rank(passages: list[Passage]) -> list[Passage]:

@@ -8,22 +8,18 @@ current: the answer says so and names what took its place.
 import logging
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from kb.passages import Citation, Passage
-from kb.search import Scope, Search
+from kb.search import Scope, Search, least_confidence
 from kb.validity import Validity
 from service import guards, wording
 from service.conversations import Answer, Contact, Conversations, Outcome, Question
 
 log = logging.getLogger(__name__)
 
-# Least probability of being right at which an answer is given, by kind of passage.
-ANSWER_FROM = {"entry": 0.6, "clause": 0.4}
-# From here on an entry is worth offering as "did you mean".
-OFFER_FROM = 0.25
 OPTIONS = 3
 # From this agreement on a question is an entry's own wording.
 OWN_WORDING = 0.8
@@ -36,12 +32,37 @@ MATTER = 300
 SUGGESTIONS = 3
 
 
+@dataclass(frozen=True)
+class Cuts:
+    """Least probabilities of being right.
+
+    Attributes:
+        answer: at which an answer is given, by kind of passage.
+        offer: at which an entry is worth offering as "did you mean".
+    """
+
+    answer: Mapping[str, float]
+    offer: float
+
+    @classmethod
+    def allowing(cls, *, entries: float, clauses: float, options: float) -> "Cuts":
+        """Cuts at which no larger shares than these are expected to be wrong."""
+        return cls(
+            {
+                "entry": least_confidence("entry", entries),
+                "clause": least_confidence("clause", clauses),
+            },
+            min(least_confidence("entry", entries), 1 - options),
+        )
+
+
 class Answerer:
     """Answers questions from the knowledge base and keeps a record."""
 
-    def __init__(self, search: Search, conversations: Conversations) -> None:
+    def __init__(self, search: Search, conversations: Conversations, cuts: Cuts) -> None:
         self._search = search
         self._conversations = conversations
+        self._cuts = cuts
 
     def answer(self, question: Question) -> Answer:
         """Answer a question. Never raises: failure is an outcome with words of its own."""
@@ -91,8 +112,8 @@ class Answerer:
         )
         return (
             self._outdated(question, base, found.rejected)
-            or _verbatim(base)
-            or _clarify(base)
+            or self._verbatim(base)
+            or self._clarify(base)
             or self._quote(question, base)
             or _refuse(base)
         )
@@ -115,7 +136,7 @@ class Answerer:
             return None
         old = ended[0]
         best = base.passages[0] if base.passages else None
-        threshold = ANSWER_FROM[old.kind]
+        threshold = self._cuts.answer[old.kind]
         if old.confidence < threshold or (best and best.confidence >= old.confidence):
             return None
         cited = next(
@@ -149,9 +170,46 @@ class Answerer:
         best = _best(self._search.passages(matter[:MATTER], scope).passages, "clause")
         return best if best and best.coverage >= SPEAKS_OF else None
 
+    def _verbatim(self, base: Answer) -> Answer | None:
+        best = _best(base.passages, "entry")
+        if (
+            best is None
+            or best.confidence < self._cuts.answer["entry"]
+            or _one_of_several(best, base)
+        ):
+            return None
+        return replace(
+            base,
+            outcome=Outcome.ANSWERED,
+            text=best.text,
+            confidence=best.confidence,
+            entry=best,
+            citations=best.citations,
+            contact=_contact([best]),
+        )
+
+    def _clarify(self, base: Answer) -> Answer | None:
+        """Several entries are possible and none is sure: let the person choose."""
+        likely = [
+            p for p in base.passages if p.kind == "entry" and p.confidence >= self._cuts.offer
+        ]
+        clause = _best(base.passages, "clause")
+        if not likely:
+            return None
+        if clause and clause.confidence >= max(self._cuts.answer["clause"], likely[0].confidence):
+            return None
+        options = tuple(passage.title for passage in likely[:OPTIONS])
+        return replace(
+            base,
+            outcome=Outcome.CLARIFY,
+            text=wording.CLARIFY if len(options) > 1 else wording.CLARIFY_ONE,
+            confidence=likely[0].confidence,
+            options=options,
+        )
+
     def _quote(self, question: Question, base: Answer) -> Answer | None:
         best = _best(base.passages, "clause")
-        if best is None or best.confidence < ANSWER_FROM["clause"]:
+        if best is None or best.confidence < self._cuts.answer["clause"]:
             return None
         cited = self._search.quote(question.text, best)
         return replace(
@@ -163,45 +221,12 @@ class Answerer:
         )
 
 
-def _verbatim(base: Answer) -> Answer | None:
-    best = _best(base.passages, "entry")
-    if best is None or best.confidence < ANSWER_FROM["entry"] or _one_of_several(best, base):
-        return None
-    return replace(
-        base,
-        outcome=Outcome.ANSWERED,
-        text=best.text,
-        confidence=best.confidence,
-        entry=best,
-        citations=best.citations,
-        contact=_contact([best]),
-    )
-
-
 def _one_of_several(best: Passage, base: Answer) -> bool:
     """Whether a short question ("居住证") fits several entries as a whole, and none by name."""
     if best.agreement >= OWN_WORDING:
         return False
     return any(
         p.kind == "entry" and p.title != best.title and p.breadth >= FITS for p in base.passages
-    )
-
-
-def _clarify(base: Answer) -> Answer | None:
-    """Several entries are possible and none is sure: let the person choose."""
-    likely = [p for p in base.passages if p.kind == "entry" and p.confidence >= OFFER_FROM]
-    clause = _best(base.passages, "clause")
-    if not likely:
-        return None
-    if clause and clause.confidence >= max(ANSWER_FROM["clause"], likely[0].confidence):
-        return None
-    options = tuple(passage.title for passage in likely[:OPTIONS])
-    return replace(
-        base,
-        outcome=Outcome.CLARIFY,
-        text=wording.CLARIFY if len(options) > 1 else wording.CLARIFY_ONE,
-        confidence=likely[0].confidence,
-        options=options,
     )
 
 

@@ -29,9 +29,14 @@ class Settings:
         "", "数据库地址；留空用数据目录下的 SQLite，也可填 PostgreSQL 地址"
     )
     data_dir: str = _setting(str(ROOT / "data"), "运行数据（数据库、索引、上传原件、密钥）所在目录")
-    model: str = _setting("", "向量模型：文件夹或模型名；留空用内置的无模型编码")
+    model: str = _setting("", "向量模型：文件夹或模型名；留空用随产品附带的模型")
     secret_key: str = _setting("", "会话签名密钥；留空则首次启动生成并保存", secret=True)
     region: str = _setting("", "默认地区，六位行政区划代码；留空则不限地区")
+    wrong_entries: float = _setting(0.15, "用标准答案作答时，允许答错的比例（0 到 1）；越小越谨慎")
+    wrong_clauses: float = _setting(0.3, "引用条文作答时，允许答错的比例（0 到 1）")
+    wrong_options: float = _setting(
+        0.75, "请用户选择时，允许选项不对的比例（0 到 1）；越大越多追问"
+    )
     threads: int = _setting(8, "网页服务的线程数")
     log_level: str = _setting("INFO", "日志级别：DEBUG、INFO、WARNING、ERROR")
 
@@ -78,6 +83,9 @@ class Settings:
         problems = []
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             problems.append(f"{PREFIX}LOG_LEVEL 的值“{self.log_level}”不对")
+        for name in ("wrong_entries", "wrong_clauses", "wrong_options"):
+            if not 0 <= getattr(self, name) <= 1:
+                problems.append(f"{PREFIX}{name.upper()} 应在 0 到 1 之间")
         if not 1 <= self.threads <= 256:
             problems.append(f"{PREFIX}THREADS 应在 1 到 256 之间")
         if not self.url.startswith(("sqlite:///", "postgresql+psycopg://")):
@@ -126,10 +134,11 @@ def _read_secret(name: str, path: str, problems: list[str]) -> str:
 
 
 def _convert(name: str, value: str, kind: Any, problems: list[str]) -> Any:
-    if kind is not int:
+    if kind not in (int, float):
         return value
     try:
-        return int(value)
+        return kind(value)
     except ValueError:
-        problems.append(f"{name} 应是整数，不能是“{value}”")
-        return 0
+        wanted = "整数" if kind is int else "数"
+        problems.append(f"{name} 应是{wanted}，不能是“{value}”")
+        return kind(0)

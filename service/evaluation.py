@@ -11,13 +11,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from kb.documents import Upload
 from kb.errors import DocumentUnreadable
 from kb.metadata import parse_date
+from kb.passages import Citation, Passage
 from kb.search import Scope
 from service.conversations import Outcome, Question
 from service.runtime import Runtime
@@ -25,6 +28,11 @@ from service.runtime import Runtime
 log = logging.getLogger(__name__)
 
 DEPTH = 10
+
+# What an answer rests on or a ranking consists of: an entry, or the citation of a clause.
+Source = Passage | Citation
+# As what a source counts in an evaluation.
+Keys = Callable[[Source], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -63,33 +71,62 @@ class Task:
             raise DocumentUnreadable(f"{folder} 里没有 corpus.jsonl 或 corpus.jsonl.xz")
         try:
             relevant = _read_qrels(qrels or folder / "qrels.tsv")
-            rows = _read_rows(queries or folder / "queries.jsonl")
+            rows = read_rows(queries or folder / "queries.jsonl")
             texts = {row["_id"]: row["text"] for row in rows if row["_id"] in relevant}
             if limit:
                 texts = dict(list(texts.items())[:limit])
-            return cls(list(_read_rows(corpus)), texts, {q: relevant[q] for q in texts})
+            return cls(list(read_rows(corpus)), texts, {q: relevant[q] for q in texts})
         except (OSError, ValueError, KeyError) as error:
             raise DocumentUnreadable(f"{folder} 不是 BEIR 格式：{error}") from error
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What the product said to a question, or came nearest to saying.
+
+    Attributes:
+        answered: whether an answer was given; asking back is none.
+        confidence: of the answer given, else of the passage nearest to being one; 0 without any.
+        source: of the same; None where there is none (as for a greeting).
+    """
+
+    outcome: Outcome
+    answered: bool
+    confidence: float
+    source: Source | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A reply against the truth.
+
+    Attributes:
+        answerable: whether the question has an answer in the base.
+        right: whether the source is a right one, be it given as an answer or not.
+    """
+
+    reply: Reply
+    answerable: bool
+    right: bool
+
+    @property
+    def correct(self) -> bool:
+        """Whether the right answer was given, or none where there is none."""
+        return self.right and self.reply.answered if self.answerable else not self.reply.answered
+
+
 def retrieval(task: Task, make_runtime: Callable[[Path], Runtime]) -> dict[str, float]:
     """Import the corpus into a temporary base and rank documents for every query."""
-    with tempfile.TemporaryDirectory(prefix="policyqa-eval-") as folder:
-        runtime = make_runtime(Path(folder))
+    with temporary_base(make_runtime) as runtime:
         began = time.perf_counter()
-        names = _import_corpus(runtime, task.corpus)
-        runtime.indexer.catch_up()
-        while runtime.indexer.merge():
-            pass
+        names = import_documents(runtime, uploads(task.corpus))
         built = time.perf_counter() - began
-        scope = Scope(as_of=runtime.today(), validity=None)
         began = time.perf_counter()
         ranked = {
-            query: _rank_documents(runtime, text, scope, names)
+            query: rank(runtime, text, document_names(names))
             for query, text in task.queries.items()
         }
         spent = time.perf_counter() - began
-        runtime.close()
     figures = ranking_figures(ranked, task.relevant)
     return {
         "queries": len(task.queries),
@@ -97,6 +134,74 @@ def retrieval(task: Task, make_runtime: Callable[[Path], Runtime]) -> dict[str, 
         "ms_per_query": round(spent * 1000 / max(len(task.queries), 1), 2),
         "build_s": round(built, 1),
     }
+
+
+@contextmanager
+def temporary_base(make_runtime: Callable[[Path], Runtime]) -> Iterator[Runtime]:
+    """A runtime in a folder of its own, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="policyqa-eval-") as folder:
+        runtime = make_runtime(Path(folder))
+        try:
+            yield runtime
+        finally:
+            runtime.close()
+
+
+def uploads(corpus: Iterable[Mapping[str, str]]) -> Iterator[Upload]:
+    """Rows of a corpus as text files, named by their ids."""
+    for row in corpus:
+        yield Upload(
+            data=f"{row.get('title') or ''}\n\n{row['text']}".strip().encode(),
+            filename=f"{row['_id']}.txt",
+            title=row.get("title") or "",
+            source_url=f"corpus:{row['_id']}",
+        )
+
+
+def import_documents(runtime: Runtime, files: Iterable[Upload]) -> dict[int, list[str]]:
+    """Publish and index files; return document id → file names without suffix.
+
+    Equal files share one document.
+    """
+    names: dict[int, list[str]] = {}
+    for imported in runtime.documents.add(files, actor="evaluation", publish=True):
+        if imported.document_id is None:
+            log.warning("not imported", extra={"file": imported.filename})
+            continue
+        names.setdefault(imported.document_id, []).append(imported.filename.removesuffix(".txt"))
+    index_all(runtime)
+    return names
+
+
+def index_all(runtime: Runtime) -> None:
+    """Bring the index level and merge it, as a service does in the background."""
+    runtime.indexer.catch_up()
+    while runtime.indexer.merge():
+        pass
+
+
+def document_names(names: Mapping[int, Sequence[str]]) -> Keys:
+    """Sources count as the names of their document."""
+
+    def keys(source: Source) -> Sequence[str]:
+        return () if isinstance(source, Passage) else names.get(source.document_id or 0, ())
+
+    return keys
+
+
+def rank(
+    runtime: Runtime, text: str, keys: Keys, *, limit: int = DEPTH, per_document: int = 1
+) -> list[str]:
+    """What the product finds for a question whatever its validity, best first, each key once.
+
+    Args:
+        limit: how many passages at most.
+        per_document: how many clauses of one document at most.
+    """
+    scope = Scope(as_of=runtime.today(), validity=None)
+    found = runtime.search.passages(text, scope, limit=limit, per_document=per_document)
+    sources = (_source_of(passage) for passage in found.passages)
+    return list(dict.fromkeys(key for source in sources for key in keys(source)))
 
 
 def ranking_figures(
@@ -121,99 +226,110 @@ def ranking_figures(
 def golden(runtime: Runtime, file: Path) -> tuple[dict[str, Any], list[str]]:
     """Ask golden questions; return the figures and a line for each wrong answer.
 
-    `expect` is an entry's or clause's key, an entry's code, a title, or null for a question that
-    must not be answered.
-
     Raises:
         DocumentUnreadable: the file is not JSON lines of the agreed shape.
     """
+    rows = read_golden(file)
+    judged = [judge(runtime, row) for row in rows]
+    wrong = [
+        f"第{number}行 {row['question']}　应为 {row['expect']}　实为 {_said(each.reply)}"
+        for number, (row, each) in enumerate(zip(rows, judged, strict=True), start=1)
+        if not each.correct
+    ]
+    return answer_figures(judged), wrong
+
+
+def read_golden(file: Path) -> list[dict[str, Any]]:
+    """Rows with `question` and `expect`: an entry's or clause's key, an entry's code, a title, or
+    null for a question that must not be answered; `region` and `as_of` are optional.
+
+    Raises:
+        DocumentUnreadable: the file is not JSON lines of this shape.
+    """
     try:
-        rows = list(_read_rows(file))
+        rows = list(read_rows(file))
     except (OSError, ValueError) as error:
         raise DocumentUnreadable(f"{file.name} 不是 JSON lines 文件：{error}") from error
-    verdicts: list[str] = []
-    wrong: list[str] = []
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or not {"question", "expect"} <= row.keys():
             raise DocumentUnreadable(f"{file.name} 第 {number} 行缺少 question 或 expect")
-        verdict, said = _judge(runtime, row)
-        verdicts.append(verdict)
-        if verdict in ("wrong", "missed"):
-            wrong.append(f"第{number}行 {row['question']}　应为 {row['expect']}　实为 {said}")
-    return _golden_figures(rows, verdicts), wrong
+    return rows
 
 
-def _golden_figures(rows: Sequence[Mapping[str, Any]], verdicts: list[str]) -> dict[str, Any]:
-    answerable = sum(row["expect"] is not None for row in rows)
-    given = verdicts.count("right") + verdicts.count("wrong")
+def judge(runtime: Runtime, row: Mapping[str, Any]) -> Judged:
+    """Ask one golden question and compare."""
+    day = parse_date(str(row["as_of"])) if row.get("as_of") else None
+    reply = ask(runtime, row["question"], region=row.get("region") or "", as_of=day)
+    expected = row["expect"]
+    return Judged(reply, expected is not None, expected in names_of(reply.source))
+
+
+def ask(runtime: Runtime, text: str, *, region: str = "", as_of: date | None = None) -> Reply:
+    """Ask the product; the region is the configured one and the day today unless given."""
+    answer = runtime.answerer.answer(
+        Question(
+            text=text,
+            channel="eval",
+            region=runtime.regions.resolve(region or runtime.settings.region),
+            as_of=as_of or runtime.today(),
+        )
+    )
+    if answer.outcome in (Outcome.ANSWERED, Outcome.ANSWERED_CLAUSE):
+        given = answer.entry or next(iter(answer.citations), None)
+        return Reply(answer.outcome, True, answer.confidence, given)
+    fit = (passage for passage in answer.passages if passage.quotable)
+    nearest = max(fit, key=lambda passage: passage.confidence, default=None)
+    if nearest is None:
+        return Reply(answer.outcome, False, 0.0, None)
+    return Reply(answer.outcome, False, nearest.confidence, _source_of(nearest))
+
+
+def names_of(source: Source | None) -> set[str]:
+    """By which names a golden question may expect an entry or a clause."""
+    if source is None:
+        return set()
+    if isinstance(source, Passage):
+        code = source.entry.code if source.entry else ""
+        return {source.key, source.title, code} - {""}
     return {
-        "questions": len(rows),
-        "accuracy": _share(verdicts.count("right") + verdicts.count("refused"), len(rows)),
-        "answered_share": _share(given, len(rows)),
-        "wrong_answer_share": _share(verdicts.count("wrong"), given),
-        "correct_refusals": _share(verdicts.count("refused"), len(rows) - answerable),
+        f"clause:{source.clause_id}",
+        source.title,
+        f"《{source.title}》{source.locator}",
     }
 
 
-def _judge(runtime: Runtime, row: Mapping[str, Any]) -> tuple[str, str]:
-    """`right`, `wrong` (answered otherwise), `missed` (not answered) or `refused` (rightly)."""
-    region = row.get("region") or runtime.settings.region
-    day = parse_date(str(row["as_of"])) if row.get("as_of") else None
-    answer = runtime.answerer.answer(
-        Question(
-            text=row["question"],
-            channel="eval",
-            region=runtime.regions.resolve(region),
-            as_of=day or runtime.today(),
-        )
-    )
-    answered = answer.outcome in (Outcome.ANSWERED, Outcome.ANSWERED_CLAUSE)
-    names = set()
-    if answer.entry is not None and answer.entry.entry is not None:
-        names = {answer.entry.key, answer.entry.title, answer.entry.entry.code}
-    elif answered:
-        for cited in answer.citations[:1]:
-            names = {f"clause:{cited.clause_id}", cited.title, f"《{cited.title}》{cited.locator}"}
-    said = f"{answer.outcome.value} {' '.join(sorted(filter(None, names)))}"
-    if row["expect"] is None:
-        return ("wrong" if answered else "refused"), said
-    if not answered:
-        return "missed", said
-    return ("right" if row["expect"] in names else "wrong"), said
+def answer_figures(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Shares of right outcomes, of answers given, of wrong ones among these, and of right refusals.
+
+    An answer to a question that has none is wrong; asking back counts as a refusal.
+    """
+    given = [each for each in judged if each.reply.answered]
+    without = [each for each in judged if not each.answerable]
+    return {
+        "questions": len(judged),
+        "accuracy": _share(sum(each.correct for each in judged), len(judged)),
+        "answered_share": _share(len(given), len(judged)),
+        "wrong_answer_share": _share(sum(not each.correct for each in given), len(given)),
+        "correct_refusals": _share(sum(each.correct for each in without), len(without)),
+    }
 
 
-def _import_corpus(runtime: Runtime, corpus: Iterable[dict[str, str]]) -> dict[int, list[str]]:
-    """Import every row as a document; return document id → row ids (equal rows share one)."""
-    uploads = (
-        Upload(
-            data=f"{row.get('title') or ''}\n\n{row['text']}".strip().encode(),
-            filename=f"{row['_id']}.txt",
-            title=row.get("title") or "",
-            source_url=f"corpus:{row['_id']}",
-        )
-        for row in corpus
-    )
-    names: dict[int, list[str]] = {}
-    for imported in runtime.documents.add(uploads, actor="evaluation", publish=True):
-        if imported.document_id is None:
-            log.warning("not imported", extra={"file": imported.filename})
-            continue
-        names.setdefault(imported.document_id, []).append(imported.filename.removesuffix(".txt"))
-    return names
+def _said(reply: Reply) -> str:
+    names = names_of(reply.source) if reply.answered else ()
+    return f"{reply.outcome.value} {' '.join(sorted(names))}"
 
 
-def _rank_documents(
-    runtime: Runtime, text: str, scope: Scope, names: Mapping[int, Sequence[str]]
-) -> list[str]:
-    found = runtime.search.passages(text, scope, limit=DEPTH, per_document=1)
-    ranked: list[str] = []
-    for passage in found.passages:
-        document_id = passage.citations[0].document_id
-        ranked.extend(names.get(document_id or 0, ()))
-    return ranked
+def _source_of(passage: Passage) -> Source:
+    return passage if passage.kind == "entry" else passage.citations[0]
 
 
-def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a JSON-lines file, which may be compressed (.xz).
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not JSON lines.
+    """
     unpack = lzma.open if path.suffix == ".xz" else open
     with unpack(path, "rt", encoding="utf-8") as lines:
         for line in lines:

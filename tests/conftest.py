@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from embeddings import HashingEncoder
+from app import MODEL
+from embeddings import Encoder, StaticEncoder
 from kb.db import Database
 from kb.documents import Documents
 from kb.entries import Entries
@@ -113,9 +114,15 @@ def entries(database: Database, regions: Regions) -> Entries:
     return Entries(database, regions=regions)
 
 
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    """The encoder that ships with the product."""
+    return StaticEncoder(MODEL)
+
+
 @pytest.fixture
-def index() -> Index:
-    return Index.in_memory(HashingEncoder())
+def index(encoder: Encoder) -> Index:
+    return Index.in_memory(encoder)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_a_segment_of_dead_groups_leaves_the_disk(folder: Path) -> None:
 
 
 def test_a_crash_before_the_last_write_leaves_the_old_state(folder: Path) -> None:
-    (folder / "CURRENT.new").write_text('{"format": 1, "segm', encoding="utf-8")
+    (folder / "CURRENT.new").write_text('{"format": 2, "segm', encoding="utf-8")
     orphan = folder / "segment-0123"
     shutil.copytree(segments(folder)[0], orphan)
     (folder / "segment-4567").mkdir()
@@ -151,7 +151,8 @@ for number in range(100_000):
 
 
 @pytest.mark.parametrize(
-    "name", ["vectors", "group_of", "passages.0.positions", "documents.1.starts"]
+    "name",
+    ["vectors", "group_of", "passage_of", "wordings", "passages.0.positions", "documents.1.starts"],
 )
 @pytest.mark.parametrize("keep", [0.0, 0.5, 0.95])
 def test_a_file_cut_short_is_reported_and_the_index_starts_empty(
@@ -171,10 +172,10 @@ def test_a_file_cut_short_is_reported_and_the_index_starts_empty(
     ("name", "content"),
     [
         ("CURRENT", ""),
-        ("CURRENT", '{"format": 1, "fing'),
+        ("CURRENT", '{"format": 2, "fing'),
         ("CURRENT", "[]"),
         ("CURRENT", "null"),
-        ("CURRENT", '{"format": 1, "fingerprint": "hashing-16-1", "position": 1, "segments": [1]}'),
+        ("CURRENT", '{"format": 2, "fingerprint": "hashing-16-1", "position": 1, "segments": [1]}'),
         ("names.json", ""),
         ("names.json", "[]"),
         ("names.json", "null"),

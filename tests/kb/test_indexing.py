@@ -148,7 +148,7 @@ class TestFollowing:
         stop.set()
         thread.join(10)
         assert not thread.is_alive()
-        assert contents(index) == {"entry:1/0", "entry:1/1"}
+        assert contents(index) == {"entry:1"}
 
 
 class TestRebuild:
@@ -274,7 +274,7 @@ class TestWhatCanBeFound:
         for record in (old, new):
             entries.save([(2, record)], actor="编辑")
             indexer.catch_up()
-        assert {hit.key for hit in index.entries.search("老年卡", 9)} >= {"entry:1/0"}
+        assert {hit.key for hit in index.entries.search("老年卡", 9)} >= {"entry:1"}
         assert all(hit.coverage == 0 for hit in index.entries.search("残疾人证", 9))
 
     def test_a_table_of_contents_and_a_signature_cannot(
@@ -362,6 +362,6 @@ class TestWindows:
         text = f"养犬登记应当每年办理。{filler}携带导盲犬的盲人除外。"
         publish(documents, regulation("某市养犬管理办法", text, effective=TODAY))
         indexer.catch_up()
-        first, last = (index.clauses.search(q, 1)[0].key for q in ("养犬登记每年", "导盲犬盲人"))
-        assert first != last
-        assert first.partition("/")[0] == last.partition("/")[0]
+        for question in ("养犬登记每年", "导盲犬盲人"):
+            (hit,) = index.clauses.search(question, 1)
+            assert hit.coverage > 0.8

@@ -459,6 +459,8 @@ class TestAnswer:
         save(entries, entry("停放车辆的费用", "按规定。", similar=("路边停车收费",)))
         indexer.catch_up()
         for passage in ask(search).passages:
-            reasons = dict(search.explain(FEE, passage.key))
+            why = search.explain(FEE, passage.key)
+            assert why is not None
+            reasons = {row.token: row.of_item + row.of_group for row in why.tokens}
             assert max(reasons.values()) > 0, passage.key
-        assert search.explain(FEE, "clause:999") == []
+        assert search.explain(FEE, "clause:999") is None

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from embeddings import HashingEncoder
+from embeddings import Encoder
 from kb.documents import Upload
 from kb.exchange import EntryRecord
 from service.commands import load_samples
@@ -43,9 +43,9 @@ class Held:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def app(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Iterator[Flask]:
     settings = Settings(data_dir=str(tmp_path_factory.mktemp("pages")), region="370200")
-    application = create_app(settings, encoder=HashingEncoder(), now=lambda: NOW, follow=False)
+    application = create_app(settings, encoder=encoder, now=lambda: NOW, follow=False)
     with application.app_context():
         load_samples(runtime())
         _add_hostile(runtime())

@@ -1,0 +1,1 @@
+"""How the shipped model, wordings and coefficients were made; never imported by the product."""

@@ -1,0 +1,168 @@
+"""Learn how much each feature counts in ranking.
+
+    python -m training.ranking --data ../shared/data --encoder build/half   collect, then fit
+    python -m training.ranking                                    fit what was collected before
+
+Examples are candidates of the questions asked of the collections in `bases`, as the product finds
+them, with an encoder that has not seen those questions. The coefficients make the right
+candidates as likely as possible against the others of their question (conditional logit, McFadden
+1974), none of them against common sense: evidence does not harm.
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from embeddings import Encoder, StaticEncoder
+from embeddings.ranking import COEFFICIENTS, FEATURES, candidates
+from embeddings.segment import Segment
+from embeddings.snapshot import Question, Snapshot
+from training import bases
+
+EXAMPLES = Path(__file__).parent / "ranking.npz"
+# Candidates of a question: those that rank best by a rough score, and the right ones.
+DEPTH = 100
+KEPT = 30
+RIDGE = 1.0
+BY_MATTER = {"clauses": False, "entries": False}
+ROUGH = {
+    "lexical": 4.0,
+    "cosine_unsure": 12.0,
+    "cosine_sure": 6.0,
+    "wording": 2.0,
+    "wording_cosine_unsure": 6.0,
+    "wording_cosine_sure": 4.0,
+    "coverage_new": 8.0,
+    "coverage_known": 4.0,
+}
+
+log = logging.getLogger("training")
+
+Matrix = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+def main() -> None:
+    """Collect if there is data, fit, and write the coefficients."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--encoder", type=Path)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if given.data:
+        collect(given.data, StaticEncoder(given.encoder), EXAMPLES)
+    for line in report(EXAMPLES):
+        log.info(line)
+    held = json.loads(COEFFICIENTS.read_text("utf-8")) if COEFFICIENTS.exists() else {}
+    held["ranking"] = coefficients(EXAMPLES)
+    COEFFICIENTS.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+
+
+def coefficients(examples: Path) -> dict[str, dict[str, object]]:
+    """Fit the examples of a file: what `embeddings.ranking.Model` reads."""
+    found: dict[str, dict[str, object]] = {}
+    with np.load(examples) as held:
+        for name, by_matter in BY_MATTER.items():
+            weights = fit(held[f"{name}.features"], held[f"{name}.right"], held[f"{name}.sizes"])
+            rounded = {
+                feature: round(float(weight), 2)
+                for feature, weight in zip(FEATURES, weights, strict=True)
+            }
+            found[name] = {"by_matter": by_matter, "weights": rounded}
+    return found
+
+
+def collect(data: Path, half: Encoder, out: Path) -> None:
+    """Ask the collections and write what was found."""
+    collected = {
+        "clauses": [
+            *_ask(bases.articles(data), half, "clauses"),
+            *_ask(bases.circulars(data), half, "clauses"),
+        ],
+        "entries": [*_ask(bases.entries(), half, "entries")],
+    }
+    arrays: dict[str, Any] = {}
+    for name, rows in collected.items():
+        arrays[f"{name}.features"] = np.concatenate([features for features, _ in rows])
+        arrays[f"{name}.right"] = np.concatenate([right for _, right in rows])
+        arrays[f"{name}.sizes"] = np.array([len(right) for _, right in rows], dtype=np.int32)
+    np.savez_compressed(out, **arrays)
+
+
+def fit(features: npt.NDArray[np.floating], right: Flags, sizes: npt.NDArray[np.int32]) -> Matrix:
+    """Coefficients of a conditional logit.
+
+    Args:
+        features: rows of all questions one after the other, shape (n, len(FEATURES)).
+        right: whether each row is right, shape (n,).
+        sizes: rows of each question.
+    """
+    rows = features.astype(np.float64)
+    spread = rows.std(axis=0)
+    # A feature that hardly varies would get a weight that means nothing.
+    scale = np.where(spread > 0.01, spread, np.inf)
+    rows = rows / scale
+    starts = np.cumsum(sizes) - sizes
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+
+    def loss(weights: Matrix) -> tuple[float, Matrix]:
+        scores = rows @ weights
+        odds = np.exp(scores - np.maximum.reduceat(scores, starts)[owners])
+        among_all = odds / np.add.reduceat(odds, starts)[owners]
+        of_right = np.add.reduceat(among_all * right, starts)
+        among_right = np.where(right, among_all / of_right[owners], 0.0)
+        value = RIDGE / 2 * weights @ weights - np.log(of_right).sum()
+        return float(value), RIDGE * weights + rows.T @ (among_all - among_right)
+
+    bounds = [(0.0, None)] * len(FEATURES)
+    found = minimize(loss, np.zeros(len(FEATURES)), jac=True, method="L-BFGS-B", bounds=bounds)
+    return np.asarray(found.x / scale)
+
+
+def _ask(
+    collection: bases.Collection, half: Encoder, name: str
+) -> list[tuple[npt.NDArray[np.float16], Flags]]:
+    """Features and rightness of the candidates of every question that has a right one."""
+    segment = Segment.build(collection.items, half)
+    snapshot = Snapshot([segment], [frozenset()])
+    rough = np.array([ROUGH.get(feature, 0.0) for feature in FEATURES])
+    found = []
+    vectors = half.encode([text for text, _ in collection.asked])
+    for (text, wanted), vector in zip(collection.asked, vectors, strict=True):
+        question = Question.of(text, by_matter=BY_MATTER[name])
+        pool = candidates(snapshot, question, vector, trust=half.trust, depth=DEPTH)
+        right = np.array([segment.keys[at] in wanted for at in pool.passages], dtype=np.bool_)
+        if not right.any():
+            continue
+        best = np.argsort(-(pool.features @ rough), kind="stable")
+        kept = np.union1d(best[:KEPT], np.flatnonzero(right))
+        found.append((pool.features[kept].astype(np.float16), right[kept]))
+    return found
+
+
+def report(examples: Path) -> Sequence[str]:
+    """Lines that say how often the right candidate comes first, per collection of examples."""
+    lines = []
+    with np.load(examples) as held:
+        for name in BY_MATTER:
+            features, right = held[f"{name}.features"].astype(np.float64), held[f"{name}.right"]
+            sizes = held[f"{name}.sizes"]
+            starts = np.cumsum(sizes) - sizes
+            scores = features @ fit(features, right, sizes)
+            first = [
+                bool(right[at + int(scores[at : at + size].argmax())])
+                for at, size in zip(starts, sizes, strict=True)
+            ]
+            lines.append(f"{name}: {len(sizes)} questions, first {np.mean(first):.3f}")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
