@@ -49,6 +49,9 @@ FEATURES = (
     "numbers",  # share of the question's numbers in that part
 )
 
+# Below this cosine a wording is not like the question at all: some wording is always nearest.
+ALIKE = 0.5
+
 Matrix = npt.NDArray[np.float64]
 
 
@@ -178,7 +181,8 @@ def candidates(
         **_shares(snapshot, question, segments, items),
     }
     sure = min(1.0, float(figures["coverage"].max()))
-    known = min(1.0, max(0.0, float(figures["wording_cosine"].max())))
+    best_wording = min(1.0, float(figures["wording_cosine"].max()))
+    known = best_wording if best_wording >= ALIKE else 0.0
     figures |= {
         "reach_new": (1 - known) * figures["reach"],
         "reach_known": known * figures["reach"],

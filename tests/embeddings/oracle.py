@@ -156,7 +156,8 @@ class Oracle:
             for row in found.values():
                 row[name] /= most or 1.0
         sure = max(row["coverage"] for row in found.values())
-        known = max(row["wording_cosine"] for row in found.values())
+        best = max(row["wording_cosine"] for row in found.values())
+        known = best if best >= 0.5 else 0.0
         return {key: split(row, sure, known) for key, row in found.items()}
 
 
