@@ -61,11 +61,9 @@ class Model:
 
     Attributes:
         weights: of each of `FEATURES`.
-        by_matter: whether asking words ("怎么办") are left out of BM25.
     """
 
     weights: Mapping[str, float]
-    by_matter: bool = False
 
     @classmethod
     @cache
@@ -73,7 +71,7 @@ class Model:
         """Read the coefficients of a collection ("clauses" or "entries")."""
         held = json.loads(path.read_text(encoding="utf-8"))["ranking"][name]
         weights = {feature: float(held["weights"].get(feature, 0.0)) for feature in FEATURES}
-        return cls(weights, bool(held["by_matter"]))
+        return cls(weights)
 
     def scores(self, features: Matrix) -> Matrix:
         """Score rows of features, shape (n, len(FEATURES)) → (n,)."""

@@ -230,7 +230,7 @@ class Retriever:
         for candidate in self._ranked(snapshot, text, LEAST_DEPTH):
             segment = snapshot.segments[candidate.segment]
             if segment.keys[candidate.passage] == key:
-                terms = self._question(text).terms
+                terms = Question.of(text).terms
                 return Explanation(
                     candidate.score,
                     self._model.parts(candidate.features),
@@ -248,11 +248,8 @@ class Retriever:
         """Share of a question that a text contains, 0 to 1; see `Snapshot.covered`."""
         return self._snapshot.covered
 
-    def _question(self, text: str) -> Question:
-        return Question.of(text, by_matter=self._model.by_matter)
-
     def _ranked(self, snapshot: Snapshot, text: str, depth: int) -> Iterator[Candidate]:
-        question = self._question(text)
+        question = Question.of(text)
         if not question.terms or not snapshot.segments:
             return iter(())
         pool = candidates(

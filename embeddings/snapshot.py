@@ -75,10 +75,9 @@ class Question:
     matter: tuple[Term, ...]
 
     @classmethod
-    def of(cls, text: str, *, by_matter: bool = False) -> "Question":
-        """Tokenise a text; see `Retriever.search` for `by_matter`."""
-        matter = matter_terms(text)
-        return cls(matter if by_matter else query_terms(text), matter)
+    def of(cls, text: str) -> "Question":
+        """Tokenise a text."""
+        return cls(query_terms(text), matter_terms(text))
 
 
 def chains(terms: Sequence[Term]) -> list[list[int]]:

@@ -29,6 +29,7 @@ from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
 from app import compose
+from benchmarks.calibration import bins, expected_error
 from embeddings import Encoder, StaticEncoder
 from embeddings.confidence import FIGURES
 from embeddings.ranking import COEFFICIENTS
@@ -208,10 +209,9 @@ def fitted(kind: str, rows: Sequence[Row]) -> dict[str, object]:
         others = np.array(curve(said[folds != fold], right[folds != fold]))
         corrected[folds == fold] = np.interp(said[folds == fold], others[:, 0], others[:, 1])
     said = corrected
-    log.info(
-        "%s: %d questions, %.3f right, calibration error %.3f",
-        kind, len(rows), right.mean(), calibration_error(said, right),
-    )  # fmt: skip
+    statements = list(zip(said.tolist(), (right > 0).tolist(), strict=True))
+    log.info("%s: %d questions, %.3f right", kind, len(rows), right.mean())
+    log.info("calibration error %.3f", expected_error(bins(statements)))
     for cut in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
         given = said >= cut
         if given.any():
@@ -249,19 +249,6 @@ def cuts(said: Figures, right: Figures) -> list[tuple[float, float]]:
         if len(allowed) and allowed[-1] >= 20:
             found.append((share, round(float(said[order[allowed[-1]]]), 3)))
     return found
-
-
-def calibration_error(said: Figures, right: Figures, bins: int = 10) -> float:
-    """Expected calibration error: mean distance of said and true share over equal bins."""
-    places = np.minimum((said * bins).astype(int), bins - 1)
-    return float(
-        sum(
-            abs(said[places == each].mean() - right[places == each].mean())
-            * (places == each).mean()
-            for each in range(bins)
-            if (places == each).any()
-        )
-    )
 
 
 def _fit(figures: Figures, right: Figures) -> Figures:

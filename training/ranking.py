@@ -31,7 +31,7 @@ EXAMPLES = Path(__file__).parent / "ranking.npz"
 DEPTH = 100
 KEPT = 30
 RIDGE = 1.0
-BY_MATTER = {"clauses": False, "entries": False}
+COLLECTIONS = ("clauses", "entries")
 ROUGH = {
     "lexical": 4.0,
     "cosine_unsure": 12.0,
@@ -69,13 +69,13 @@ def coefficients(examples: Path) -> dict[str, dict[str, object]]:
     """Fit the examples of a file: what `embeddings.ranking.Model` reads."""
     found: dict[str, dict[str, object]] = {}
     with np.load(examples) as held:
-        for name, by_matter in BY_MATTER.items():
+        for name in COLLECTIONS:
             weights = fit(held[f"{name}.features"], held[f"{name}.right"], held[f"{name}.sizes"])
             rounded = {
                 feature: round(float(weight), 2)
                 for feature, weight in zip(FEATURES, weights, strict=True)
             }
-            found[name] = {"by_matter": by_matter, "weights": rounded}
+            found[name] = {"weights": rounded}
     return found
 
 
@@ -83,10 +83,10 @@ def collect(data: Path, half: Encoder, out: Path) -> None:
     """Ask the collections and write what was found."""
     collected = {
         "clauses": [
-            *_ask(bases.articles(data), half, "clauses"),
-            *_ask(bases.circulars(data), half, "clauses"),
+            *_ask(bases.articles(data), half),
+            *_ask(bases.circulars(data), half),
         ],
-        "entries": [*_ask(bases.entries(), half, "entries")],
+        "entries": [*_ask(bases.entries(), half)],
     }
     arrays: dict[str, Any] = {}
     for name, rows in collected.items():
@@ -127,7 +127,7 @@ def fit(features: npt.NDArray[np.floating], right: Flags, sizes: npt.NDArray[np.
 
 
 def _ask(
-    collection: bases.Collection, half: Encoder, name: str
+    collection: bases.Collection, half: Encoder
 ) -> list[tuple[npt.NDArray[np.float16], Flags]]:
     """Features and rightness of the candidates of every question that has a right one."""
     segment = Segment.build(collection.items, half)
@@ -136,7 +136,7 @@ def _ask(
     found = []
     vectors = half.encode([text for text, _ in collection.asked])
     for (text, wanted), vector in zip(collection.asked, vectors, strict=True):
-        question = Question.of(text, by_matter=BY_MATTER[name])
+        question = Question.of(text)
         pool = candidates(snapshot, question, vector, trust=half.trust, depth=DEPTH)
         right = np.array([segment.keys[at] in wanted for at in pool.passages], dtype=np.bool_)
         if not right.any():
@@ -151,7 +151,7 @@ def report(examples: Path) -> Sequence[str]:
     """Lines that say how often the right candidate comes first, per collection of examples."""
     lines = []
     with np.load(examples) as held:
-        for name in BY_MATTER:
+        for name in COLLECTIONS:
             features, right = held[f"{name}.features"].astype(np.float64), held[f"{name}.right"]
             sizes = held[f"{name}.sizes"]
             starts = np.cumsum(sizes) - sizes

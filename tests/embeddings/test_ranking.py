@@ -366,11 +366,10 @@ def test_words_rank_alone_when_the_encoder_is_down(snapshot: Snapshot) -> None:
 @pytest.mark.parametrize("name", ["clauses", "entries"])
 def test_the_shipped_coefficients_have_the_agreed_shape(name: str) -> None:
     held = json.loads(COEFFICIENTS.read_text(encoding="utf-8"))["ranking"][name]
-    assert set(held) >= {"by_matter", "weights"}
+    assert set(held) >= {"weights"}
     assert set(held["weights"]) <= set(FEATURES)
     model = Model.load(name)
     assert tuple(model.weights) == FEATURES
-    assert model.by_matter is held["by_matter"]
     # No figure can speak against a passage.
     assert all(weight >= 0 for weight in model.weights.values())
     assert any(weight > 0 for weight in model.weights.values())
@@ -378,12 +377,10 @@ def test_the_shipped_coefficients_have_the_agreed_shape(name: str) -> None:
 
 def test_a_model_is_read_from_its_file_and_features_left_out_weigh_nothing(tmp_path: Path) -> None:
     file = tmp_path / "coefficients.json"
-    held = {"ranking": {"laws": {"by_matter": True, "weights": {"phrase": 2, "numbers": 0.5}}}}
+    held = {"ranking": {"laws": {"weights": {"phrase": 2, "numbers": 0.5}}}}
     file.write_text(json.dumps(held), encoding="utf-8")
     model = Model.load("laws", file)
-    assert model == Model(
-        {**dict.fromkeys(FEATURES, 0.0), "phrase": 2.0, "numbers": 0.5}, by_matter=True
-    )
+    assert model == Model({**dict.fromkeys(FEATURES, 0.0), "phrase": 2.0, "numbers": 0.5})
     with pytest.raises(KeyError):
         Model.load("clauses", file)
 

@@ -87,8 +87,6 @@ def test_a_question_of_asking_words_only_is_its_own_matter() -> None:
 def test_a_question_is_ranked_by_all_its_words_or_by_its_matter() -> None:
     text = "失业金怎么办理"
     assert Question.of(text) == Question(query_terms(text), matter_terms(text))
-    by_matter = Question.of(text, by_matter=True)
-    assert by_matter == Question(matter_terms(text), matter_terms(text))
 
 
 def chained(question: str) -> list[str]:

@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 
 from embeddings.confidence import FIGURES, Calibration, Evidence
-from training.confidence import Row, calibration_error, cuts, fitted
-
-
-def test_a_worked_calibration_error() -> None:
-    said = np.array([0.95, 0.95, 0.15, 0.15])
-    right = np.array([1.0, 0.0, 0.0, 0.0])
-    # Half of the answers say .95 and are right half of the time, half say .15 and never are.
-    assert calibration_error(said, right) == pytest.approx(0.5 * 0.45 + 0.5 * 0.15)
+from training.confidence import Row, cuts, fitted
 
 
 def test_cuts_leave_no_larger_share_wrong_than_they_say() -> None:
