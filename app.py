@@ -25,7 +25,9 @@ from service import commands, logs
 from service.answering import Answerer, Cuts
 from service.config import ROOT, Settings, secret_key
 from service.conversations import Conversations
+from service.limits import Limits
 from service.runtime import Runtime
+from service.sealing import Sealer
 from service.web import application
 from service.web.server import Server
 
@@ -81,6 +83,8 @@ def compose(
                 options=settings.wrong_options,
             ),
         ),
+        sealer=Sealer(secret_key(settings)),
+        limits=Limits(),
         now=clock,
     )
     return runtime

@@ -5,7 +5,7 @@ Questions are stored masked; see `service.guards`. Times are UTC.
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from kb.models import REGION_DIGITS, Base
@@ -18,6 +18,10 @@ class Conversation(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     channel: Mapped[str] = mapped_column(String(32))
+    # Pseudonym of the person on a messaging platform; empty where the browser keeps the thread.
+    person: Mapped[str] = mapped_column(
+        String(32), default="", server_default=text("''"), index=True
+    )
     created_at: Mapped[datetime]
 
 
@@ -68,3 +72,215 @@ class Feedback(Base):
     helpful: Mapped[bool]
     comment: Mapped[str] = mapped_column(Text, default="")
     given_at: Mapped[datetime]
+
+
+class Inbound(Base):
+    """A message of a platform, and the one reply to it.
+
+    `state` goes received → answering → answered → said (or → failed); every step is a
+    compare-and-set. A claim that is older than its lease may be taken over.
+    """
+
+    __tablename__ = "inbound"
+    __table_args__ = (UniqueConstraint("channel", "account", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    channel: Mapped[str] = mapped_column(String(32))
+    account: Mapped[str] = mapped_column(String(128))
+    key: Mapped[str] = mapped_column(String(128))
+    person: Mapped[str] = mapped_column(String(32), index=True)
+    state: Mapped[str] = mapped_column(String(16), default="received", index=True)
+    claim: Mapped[str] = mapped_column(String(32), default="")
+    claimed_at: Mapped[datetime | None]
+    deliveries: Mapped[int] = mapped_column(default=1)
+    # The answer as the channel will dress it (JSON), kept for retries.
+    reply: Mapped[str] = mapped_column(Text, default="")
+    said_by: Mapped[str] = mapped_column(String(16), default="")
+    # Sealed; erased once the reply is said.
+    reply_to: Mapped[str] = mapped_column(Text, default="")
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    said_at: Mapped[datetime | None]
+
+
+class User(Base):
+    """A person who works with the service."""
+
+    __tablename__ = "user_account"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    display_name: Mapped[str] = mapped_column(String(64), default="")
+    role: Mapped[str] = mapped_column(String(16))
+    department_id: Mapped[int | None] = mapped_column(ForeignKey("department.id"))
+    region_code: Mapped[str | None] = mapped_column(String(REGION_DIGITS))
+    password_hash: Mapped[str] = mapped_column(String(256))
+    password_changed_at: Mapped[datetime]
+    must_change_password: Mapped[bool] = mapped_column(default=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class UserSession(Base):
+    """A signed-in browser; known by the hash of its token."""
+
+    __tablename__ = "user_session"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"), index=True)
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Site(Base):
+    """A website that may embed the widget."""
+
+    __tablename__ = "site"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128))
+    # Space-separated, each scheme://host[:port].
+    origins: Mapped[str] = mapped_column(Text)
+    region_code: Mapped[str | None] = mapped_column(String(REGION_DIGITS))
+    created_at: Mapped[datetime]
+
+
+class ApiKey(Base):
+    """A system that may use the API under its own name; known by the hash of its key."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    prefix: Mapped[str] = mapped_column(String(16))
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    # Space-separated: ask, search, read, harvest.
+    scopes: Mapped[str] = mapped_column(String(256))
+    per_minute: Mapped[int]
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Handoff(Base):
+    """A conversation that waits for, or is with, an operator."""
+
+    __tablename__ = "handoff"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversation.id"), index=True)
+    channel: Mapped[str] = mapped_column(String(32))
+    account: Mapped[str] = mapped_column(String(128), default="")
+    # Sealed; erased when the handoff is closed.
+    reply_to: Mapped[str] = mapped_column(Text, default="")
+    # Masked: what the person last asked.
+    question: Mapped[str] = mapped_column(Text, default="")
+    region_code: Mapped[str | None] = mapped_column(String(REGION_DIGITS))
+    # waiting → claimed → closed
+    state: Mapped[str] = mapped_column(String(16), default="waiting", index=True)
+    operator_id: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    claimed_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+    messages: Mapped[list["HandoffMessage"]] = relationship(order_by="HandoffMessage.id")
+
+
+class HandoffMessage(Base):
+    """Words between a person and an operator."""
+
+    __tablename__ = "handoff_message"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    handoff_id: Mapped[int] = mapped_column(ForeignKey("handoff.id"), index=True)
+    # person, operator or system
+    author: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text)
+    # How far an operator's words got: "" for the widget, which fetches them; else
+    # pending, sent or failed.
+    delivery: Mapped[str] = mapped_column(String(16), default="")
+    at: Mapped[datetime]
+
+
+class Call(Base):
+    """One caller's questions at the operator console, from the first to the wrap-up."""
+
+    __tablename__ = "call"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    operator_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"), index=True)
+    # Pseudonym of the caller's number; empty where it is unknown.
+    caller: Mapped[str] = mapped_column(String(32), default="", index=True)
+    region_code: Mapped[str | None] = mapped_column(String(REGION_DIGITS))
+    started_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+    # resolved, partly, ticket, transferred, no_answer; empty while it lasts
+    wrap_up: Mapped[str] = mapped_column(String(16), default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+
+
+class Lookup(Base):
+    """What an operator searched for in a call, and what was read out."""
+
+    __tablename__ = "lookup"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    call_id: Mapped[str] = mapped_column(ForeignKey("call.id"), index=True)
+    question: Mapped[str] = mapped_column(Text)
+    # Key of the passage that was opened (entry:12, clause:7); empty for none.
+    passage: Mapped[str] = mapped_column(String(64), default="")
+    title: Mapped[str] = mapped_column(String(512), default="")
+    copied: Mapped[bool] = mapped_column(default=False)
+    at: Mapped[datetime]
+
+
+class Ticket(Base):
+    """A question that the base could not answer, sent to a department with a deadline."""
+
+    __tablename__ = "ticket"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(String(32), unique=True)
+    call_id: Mapped[str | None] = mapped_column(ForeignKey("call.id"))
+    question: Mapped[str] = mapped_column(Text)
+    detail: Mapped[str] = mapped_column(Text, default="")
+    region_code: Mapped[str | None] = mapped_column(String(REGION_DIGITS))
+    department_id: Mapped[int | None] = mapped_column(ForeignKey("department.id"), index=True)
+    # Sealed; erased when the ticket is closed.
+    call_back: Mapped[str] = mapped_column(Text, default="")
+    urgent: Mapped[bool] = mapped_column(default=False)
+    # open → answered → closed
+    state: Mapped[str] = mapped_column(String(16), default="open", index=True)
+    reply: Mapped[str] = mapped_column(Text, default="")
+    due_on: Mapped[date] = mapped_column(index=True)
+    created_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    created_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+
+class Report(Base):
+    """An operator's word that an answer is wrong or outdated; its department looks into it."""
+
+    __tablename__ = "report"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    passage: Mapped[str] = mapped_column(String(64), index=True)
+    title: Mapped[str] = mapped_column(String(512))
+    # wrong or outdated
+    reason: Mapped[str] = mapped_column(String(16))
+    note: Mapped[str] = mapped_column(Text, default="")
+    reported_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    reported_at: Mapped[datetime] = mapped_column(index=True)
+    settled_at: Mapped[datetime | None]
+
+
+class Favourite(Base):
+    """A passage that an operator keeps at hand."""
+
+    __tablename__ = "favourite"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"), primary_key=True)
+    passage: Mapped[str] = mapped_column(String(64), primary_key=True)
+    title: Mapped[str] = mapped_column(String(512))
+    added_at: Mapped[datetime]

@@ -14,6 +14,8 @@ from kb.search import Search
 from service.answering import Answerer
 from service.config import Settings
 from service.conversations import Conversations
+from service.limits import Limits
+from service.sealing import Sealer
 from service.wording import SHANGHAI
 
 
@@ -31,6 +33,8 @@ class Runtime:
     search: Search
     conversations: Conversations
     answerer: Answerer
+    sealer: Sealer
+    limits: Limits
     now: Callable[[], datetime]
 
     def close(self) -> None:

@@ -22,7 +22,10 @@ ALLOWED = {
     "kb": {
         "embeddings", "sqlalchemy", "alembic", "lxml", "markdown_it", "openpyxl", "pypdfium2",
     },
-    "service": {"kb", "sqlalchemy", "click"},
+    "service": {
+        "kb", "sqlalchemy", "click", "argon2", "chinese_calendar", "cryptography", "httpx",
+        "limits", "mcp",
+    },
     "service/web": {
         "kb", "service", "sqlalchemy", "flask", "flask_openapi3", "pydantic", "werkzeug",
         "prometheus_client", "gunicorn",
