@@ -5,7 +5,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import click
 from flask import Flask
@@ -21,15 +21,32 @@ from kb.library import Library
 from kb.regions import Regions
 from kb.search import Scope, Search
 from kb.wordings import Wordings
-from service import commands, logs
+from service import administration, commands, logs, simulation, worker
+from service.accounts import Accounts, Rules
+from service.addresses import Proxies
 from service.answering import Answerer, Cuts
+from service.calls import Calls
+from service.channels import Channel
+from service.channels.configured import configured
+from service.composers import Composer, ExtractiveComposer, LlmComposer
 from service.config import ROOT, Settings, secret_key
 from service.conversations import Conversations
+from service.finding import Finder
+from service.handoff import Handoffs
+from service.inbound import InboundLog
+from service.inbox import Inbox
+from service.keys import Keys
+from service.language_model import Endpoint, LanguageModel
 from service.limits import Limits
+from service.replies import Replies
+from service.reports import Reports
 from service.runtime import Runtime
 from service.sealing import Sealer
+from service.sites import Sites
+from service.tickets import Tickets
 from service.web import application
 from service.web.server import Server
+from service.wording import SHANGHAI
 
 REGIONS = ROOT / "data" / "dictionary" / "regions.csv"
 WORDINGS = ROOT / "data" / "dictionary" / "wordings.jsonl"
@@ -48,46 +65,98 @@ def compose(
     *,
     encoder: Encoder | None = None,
     wordings: Wordings | None = None,
+    channels: Mapping[str, Channel] | None = None,
     now: Callable[[], datetime] | None = None,
 ) -> Runtime:
     """Build the objects of one process, creating or migrating the database."""
-    folder = settings.folder
-    folder.mkdir(parents=True, exist_ok=True)
     clock = now or (lambda: datetime.now(UTC))
-    db = Database(settings.url)
-    db.migrate()
-    regions = Regions.load(REGIONS)
-    regions.resolve(settings.region)
-    encoder = encoder or make_encoder(settings)
-    index = Index.open(encoder, folder / "index" / identify(db))
-    search = Search(db, index, regions)
-    conversations = Conversations(db)
-    runtime = Runtime(
+
+    def today() -> date:
+        return clock().astimezone(SHANGHAI).date()
+
+    db, regions = open_database(settings), Regions.load(REGIONS)
+    region = regions.resolve(settings.region)
+    index = Index.open(encoder or make_encoder(settings), settings.folder / "index" / identify(db))
+    search, library = Search(db, index, regions), Library(db)
+    sealer, limits = Sealer(secret_key(settings)), Limits()
+    channels = configured(settings) if channels is None else channels
+    conversations, composer = Conversations(db, clock), make_composer(settings)
+    patience = timedelta(minutes=settings.handoff_minutes)
+    handoffs = Handoffs(db, sealer, channels, patience=patience, now=clock)
+    answerer = Answerer(
+        search, conversations, make_cuts(settings), composer=composer, handoffs=handoffs
+    )
+    replies = Replies(
+        answerer, conversations, public_url=settings.public_url, region=region, today=today
+    )
+    return Runtime(
         settings=settings,
         db=db,
         regions=regions,
-        documents=Documents(
-            db, uploads=folder / "uploads", regions=regions, today=lambda: runtime.today()
-        ),
+        documents=Documents(db, uploads=settings.folder / "uploads", regions=regions, today=today),
         entries=Entries(db, regions=regions),
-        library=Library(db),
+        library=library,
         indexer=Indexer(db, index, wordings or Wordings.load(WORDINGS)),
         search=search,
         conversations=conversations,
-        answerer=Answerer(
-            search,
-            conversations,
-            Cuts.allowing(
-                entries=settings.wrong_entries,
-                clauses=settings.wrong_clauses,
-                options=settings.wrong_options,
-            ),
-        ),
-        sealer=Sealer(secret_key(settings)),
-        limits=Limits(),
+        composer=composer,
+        answerer=answerer,
+        channels=channels,
+        inbox=Inbox(InboundLog(db, sealer, clock), channels, replies, threads=settings.threads),
+        handoffs=handoffs,
+        finder=Finder(search, library, regions),
+        calls=Calls(db, sealer, now=clock),
+        tickets=Tickets(db, sealer, now=clock),
+        reports=Reports(db, now=clock),
+        sealer=sealer,
+        limits=limits,
+        accounts=Accounts(db, limits=limits, now=clock, rules=session_rules(settings)),
+        sites=Sites(db, regions),
+        keys=Keys(db, limits, clock),
+        proxies=Proxies(settings.trusted_proxies),
         now=clock,
     )
-    return runtime
+
+
+def open_database(settings: Settings) -> Database:
+    """The database, created or brought up to date."""
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    db = Database(settings.url)
+    db.migrate()
+    return db
+
+
+def session_rules(settings: Settings) -> Rules:
+    """How long sessions and passwords last, as configured."""
+    return Rules(
+        idle=timedelta(minutes=settings.idle_minutes),
+        longest=timedelta(hours=settings.session_hours),
+        sessions=settings.sessions,
+        password=timedelta(days=settings.password_days),
+    )
+
+
+def make_composer(settings: Settings) -> Composer:
+    """The configured language model, else plain quoting."""
+    if not settings.llm_url:
+        return ExtractiveComposer()
+    endpoint = Endpoint(
+        url=settings.llm_url,
+        model=settings.llm_model,
+        key=settings.llm_key,
+        timeout=settings.llm_timeout,
+        tokens=settings.llm_tokens,
+    )
+    return LlmComposer(LanguageModel(endpoint))
+
+
+def make_cuts(settings: Settings) -> Cuts:
+    """From which probability on answers are given and offered, as configured."""
+    return Cuts.allowing(
+        entries=settings.wrong_entries,
+        clauses=settings.wrong_clauses,
+        options=settings.wrong_options,
+    )
 
 
 def make_encoder(settings: Settings) -> Encoder:
@@ -100,18 +169,21 @@ def create_app(
     *,
     encoder: Encoder | None = None,
     now: Callable[[], datetime] | None = None,
+    channels: Mapping[str, Channel] | None = None,
     follow: bool = True,
 ) -> Flask:
     """The web application.
 
     Args:
-        follow: keep the index level with the database in a background thread.
+        channels: in place of those that are configured.
+        follow: keep the index level with the database, and finish what deliveries and operators
+            left to be sent, in background threads.
 
     Raises:
         ConfigurationError: the settings do not hold.
     """
     settings = settings or Settings.from_env(os.environ)
-    runtime = compose(settings, encoder=encoder, now=now)
+    runtime = compose(settings, encoder=encoder, channels=channels, now=now)
     runtime.indexer.catch_up()
     # The segmenter's dictionary takes a second to load; no citizen should wait for it.
     runtime.search.passages("预热", Scope(as_of=runtime.today()), limit=1)
@@ -120,6 +192,8 @@ def create_app(
         threading.Thread(
             target=runtime.indexer.watch, args=(stop,), name="indexer", daemon=True
         ).start()
+        jobs = (runtime.inbox.job, runtime.handoffs.deliver)
+        threading.Thread(target=worker.watch, args=(stop, jobs), name="worker", daemon=True).start()
     return application.build(runtime, secret_key=secret_key(settings), version=version())
 
 
@@ -144,7 +218,34 @@ def serve(host: str, port: int) -> None:
     Server(lambda: create_app(settings), host=host, port=port, threads=settings.threads).run()
 
 
+@cli.command(help="作为 MCP 服务启动，供智能体调用：默认用标准输入输出，加 --http 供其他机器用")
+@click.option("--http", "port", type=click.IntRange(1, 65535), help="在这个端口提供，须带密钥")
+@click.option("--host", default="127.0.0.1", help="监听地址，配合 --http")
+@click.option("--allow", multiple=True, help="允许用来访问的域名，可写多次，配合 --http")
+@click.pass_obj
+def mcp(composer: commands.Composer, port: int | None, host: str, allow: tuple[str, ...]) -> None:
+    """Serve tools to agents until the other side, or the administrator, ends it."""
+    # Loads a second web framework: most of a second that no other command should wait for.
+    from service.mcp_server import local, shared  # noqa: PLC0415
+
+    runtime = composer.runtime()
+    runtime.indexer.catch_up()
+    stop = threading.Event()
+    follower = threading.Thread(target=runtime.indexer.watch, args=(stop,), name="indexer")
+    follower.start()
+    try:
+        if port is None:
+            local(runtime, version=version())
+        else:
+            shared(runtime, version=version(), host=host, port=port, names=allow)
+    finally:
+        stop.set()
+        follower.join()
+
+
 commands.register(cli)
+administration.register(cli)
+cli.add_command(simulation.simulate)
 
 
 def main(arguments: list[str], environ: Mapping[str, str] = os.environ) -> int:

@@ -82,7 +82,11 @@ class Server:
         began = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / "app.py"), "serve", "--port", str(self.port)],
-            env={**os.environ, "POLICYQA_DATA_DIR": str(data)},
+            env={
+                **os.environ,
+                "POLICYQA_DATA_DIR": str(data),
+                "POLICYQA_PUBLIC_PER_MINUTE": "100000",
+            },
             start_new_session=True,
         )
         while not self._ready():

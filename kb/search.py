@@ -39,6 +39,9 @@ UNWANTED = -20.0
 QUOTE_UP_TO = 600
 # Passages whose confidence is worked out; answers and options are chosen among them.
 JUDGED = 20
+# A result contains at least this share of the question, and of what the best one contains of it.
+LEAST = 0.25
+RELEVANT = 0.6
 FACETS = ("department", "topic", "region", "kind", "validity", "year", "audience", "tag")
 
 
@@ -185,6 +188,13 @@ class Search:
     def _best(self, text: str, wordings: Iterable[str]) -> tuple[float, str]:
         agreement: Callable[[str, str], float] = self._index.entries.agreement
         return max(((agreement(text, wording), wording) for wording in wordings), default=(0.0, ""))
+
+
+def relevant(passages: Sequence[Passage]) -> list[Passage]:
+    """Those that contain enough of the question to be shown as results, in the same order."""
+    most = max((passage.breadth for passage in passages), default=0.0)
+    least = max(LEAST, RELEVANT * most)
+    return [passage for passage in passages if passage.breadth >= least]
 
 
 def facets(passages: Iterable[Passage], regions: Regions) -> dict[str, list[tuple[str, int]]]:

@@ -16,7 +16,9 @@ from kb.passages import Citation, Passage
 from kb.search import Scope, Search, least_confidence
 from kb.validity import Validity
 from service import guards, wording
+from service.composers import Composer, quotation
 from service.conversations import Answer, Contact, Conversations, Outcome, Question
+from service.handoff import Handoffs
 
 log = logging.getLogger(__name__)
 
@@ -59,24 +61,36 @@ class Cuts:
 class Answerer:
     """Answers questions from the knowledge base and keeps a record."""
 
-    def __init__(self, search: Search, conversations: Conversations, cuts: Cuts) -> None:
+    def __init__(
+        self,
+        search: Search,
+        conversations: Conversations,
+        cuts: Cuts,
+        *,
+        composer: Composer,
+        handoffs: Handoffs,
+    ) -> None:
         self._search = search
         self._conversations = conversations
         self._cuts = cuts
+        self._composer = composer
+        self._handoffs = handoffs
 
     def answer(self, question: Question) -> Answer:
         """Answer a question. Never raises: failure is an outcome with words of its own."""
         began = time.perf_counter()
         asked = replace(question, text=guards.clean(question.text))
         try:
-            answer = self._small_talk(asked) or self._from_policies(asked)
+            answer = (
+                self._with_operator(asked) or self._small_talk(asked) or self._from_policies(asked)
+            )
         except Exception:
             # Whatever it is: a person is waiting for words, not for a trace.
             log.exception("answering failed")
             answer = Answer(Outcome.ERROR, wording.TRY_AGAIN)
         answer = replace(
             answer,
-            id=uuid.uuid4().hex,
+            id=asked.answer_id or uuid.uuid4().hex,
             conversation_id=asked.conversation_id or uuid.uuid4().hex,
         )
         milliseconds = round((time.perf_counter() - began) * 1000)
@@ -85,13 +99,37 @@ class Answerer:
         except Exception:
             # An answer that cannot be recorded is still an answer.
             log.exception("recording an answer failed")
+        answer = self._handed_over(asked, answer)
         log.info("answered", extra={"outcome": answer.outcome.value, "ms": milliseconds})
         return answer
 
+    def _with_operator(self, question: Question) -> Answer | None:
+        """While an operator has the conversation, words go there and the service keeps silent."""
+        number = question.conversation_id
+        if number is None or not self._handoffs.said(number, question.text):
+            return None
+        # Where somebody is in danger, no operator is quick enough.
+        danger = guards.small_talk(question.text) == "danger"
+        return Answer(
+            Outcome.HANDED_OFF, wording.DANGER if danger else "", understood=question.text
+        )
+
+    def _handed_over(self, question: Question, answer: Answer) -> Answer:
+        """An answer once who asked for a person is in the queue; else whom they can ring."""
+        if answer.text != wording.TO_PERSON:
+            return answer
+        try:
+            if self._handoffs.open(question, answer.conversation_id):
+                return answer
+        except Exception:
+            log.exception("handing over failed")
+        return replace(answer, text=wording.TO_HOTLINE)
+
     def _small_talk(self, question: Question) -> Answer | None:
+        to_person = wording.TO_PERSON if question.reach else wording.TO_HOTLINE
         said = {
             "danger": (Outcome.HANDED_OFF, wording.DANGER),
-            "person": (Outcome.HANDED_OFF, wording.TO_PERSON),
+            "person": (Outcome.HANDED_OFF, to_person),
             "greeting": (Outcome.ANSWERED, wording.GREETING),
             "thanks": (Outcome.ANSWERED, wording.THANKS),
         }.get(guards.small_talk(question.text))
@@ -157,7 +195,7 @@ class Answerer:
         return replace(
             base,
             outcome=Outcome.ANSWERED_CLAUSE,
-            text=f"{text}\n\n{_quotation(current)}",
+            text=f"{text}\n\n{quotation(current)}",
             confidence=newer.confidence,
             citations=(current, *old.citations),
         )
@@ -212,10 +250,12 @@ class Answerer:
         if best is None or best.confidence < self._cuts.answer["clause"]:
             return None
         cited = self._search.quote(question.text, best)
+        draft = self._composer.compose(question.text, cited)
         return replace(
             base,
             outcome=Outcome.ANSWERED_CLAUSE,
-            text=f"{wording.CLAUSE_LEAD}\n\n{_quotation(cited)}",
+            text=draft.text,
+            ai_generated=draft.ai_generated,
             confidence=best.confidence,
             citations=(cited,),
         )
@@ -252,11 +292,6 @@ def _contact(passages: Sequence[Passage]) -> Contact:
             phone = passage.entry.phone if passage.entry else ""
             return Contact(passage.department, phone or wording.HOTLINE_PHONE)
     return Contact()
-
-
-def _quotation(cited: Citation) -> str:
-    number = f"（{cited.document_number}）" if cited.document_number else ""
-    return f"《{cited.title}》{number}{cited.locator.rstrip('、.')}：\n{cited.text}"
 
 
 def _turning_day(old: Passage, cited: Citation | None) -> date | None:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from service.accounts import HOW_TO_BEGIN
 from service.config import secret_key
 from service.runtime import Runtime
 
@@ -63,6 +64,11 @@ def _key(runtime: Runtime) -> tuple[bool, str]:
     return mode == 0o600, f"文件权限 {mode:o}" + ("" if mode == 0o600 else "，应为 600")
 
 
+def _accounts(runtime: Runtime) -> tuple[bool, str]:
+    open_to = sum(each.state != "disabled" for each in runtime.accounts.all())
+    return True, f"{open_to} 个" if open_to else f"还没有；{HOW_TO_BEGIN}"
+
+
 def _converter(_: Runtime) -> tuple[bool, str]:
     found = [name for name in ("soffice", "libreoffice", "antiword") if shutil.which(name)]
     return True, "、".join(found) or "没有安装 LibreOffice 或 antiword，.doc 文件暂不能导入"
@@ -74,5 +80,6 @@ _CHECKS: dict[str, Callable[[Runtime], tuple[bool, str]]] = {
     "索引": _index,
     "磁盘": _disk,
     "密钥": _key,
+    "账号": _accounts,
     "旧版 Word": _converter,
 }

@@ -17,12 +17,13 @@ from kb.exchange import TABLE_SUFFIXES, read_entries, write_entries
 from kb.metadata import parse_date
 from kb.models import Status
 from kb.readers import DOCUMENT_SUFFIXES, MAX_BYTES
-from service import backup, checkup, evaluation, guards
+from service import accounts, backup, checkup, evaluation, guards
 from service.config import ROOT, ConfigurationError, Settings
 from service.conversations import Answer, Question
+from service.errors import ServiceError
 from service.presentation import answer_json
 from service.runtime import Runtime
-from service.wording import VALIDITY, percent
+from service.wording import GENERATED, VALIDITY, percent
 
 SAMPLES = ROOT / "data" / "samples"
 ACTOR = "command-line"
@@ -60,7 +61,7 @@ def register(cli: click.Group) -> None:
 
 def readable(error: Exception) -> str:
     """One line that an administrator can act on."""
-    if isinstance(error, (KnowledgeError, ConfigurationError, click.ClickException)):
+    if isinstance(error, (KnowledgeError, ServiceError, ConfigurationError, click.ClickException)):
         return str(error)
     if isinstance(error, OSError):
         return f"{error.strerror or error}：{error.filename or ''}"
@@ -77,6 +78,8 @@ def init(composer: Composer) -> None:
         loaded = load_samples(runtime)
         click.echo(f"已载入示例数据：{loaded} 项（编号以 SAMPLE- 开头，可随时撤回）", err=True)
     runtime.indexer.catch_up()
+    if not runtime.accounts.exist():
+        click.echo(f"还没有工作人员账号。{accounts.HOW_TO_BEGIN}", err=True)
 
 
 def load_samples(runtime: Runtime) -> int:
@@ -122,6 +125,8 @@ def ask(composer: Composer, question: str, region: str, as_of: str, as_json: boo
 
 def _print_answer(answer: Answer) -> None:
     click.echo(answer.text)
+    if answer.ai_generated:
+        click.echo(f"（{GENERATED}）")
     for option in answer.options:
         click.echo(f"  · {option}")
     for cited in answer.citations:

@@ -3,13 +3,18 @@
 Every problem is collected before anything starts, so an administrator sees them all at once.
 """
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from service.addresses import Proxies
+
 PREFIX = "POLICYQA_"
+MAX_PER_MINUTE = 100_000
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -37,6 +42,80 @@ class Settings:
     wrong_options: float = _setting(
         0.75, "请用户选择时，允许选项不对的比例（0 到 1）；越大越多追问"
     )
+    public_url: str = _setting(
+        "", "本服务对外的网址，如 https://policy.example.gov.cn；填了以后，发到别处的答复才带链接"
+    )
+    public_per_minute: int = _setting(
+        1200, "没有密钥时，每个来访地址每分钟最多调用接口多少次；0 表示不带密钥不能调用"
+    )
+    widget_per_minute: int = _setting(
+        60, "网站小窗里，每个来访地址每分钟最多提问多少次（输入提示和等待人工另计，为其十倍）"
+    )
+    trusted_proxies: str = _setting(
+        "", "可信的反向代理地址或网段，用逗号分隔；只采信它们写的 X-Forwarded-For"
+    )
+    idle_minutes: int = _setting(30, "工作人员多少分钟没有操作就自动退出登录")
+    session_hours: int = _setting(12, "工作人员登录后最长多少小时须重新登录")
+    sessions: int = _setting(3, "一个账号最多同时登录几处；超过时最早的一处退出")
+    password_days: int = _setting(90, "密码多少天必须更换；0 表示不要求定期更换")
+    handoff_minutes: int = _setting(30, "转人工后最多等几分钟；到时没有坐席接待就如实告诉对方")
+    cti_secret: str = _setting(
+        "", "来电弹屏的校验密钥；填了以后，没有正确签名的来电信息一律不用", secret=True
+    )
+    wechat_app_id: str = _setting("", "微信公众号：开发者 ID（AppID）；填了就启用")
+    wechat_token: str = _setting("", "微信公众号：令牌（Token）", secret=True)
+    wechat_aes_key: str = _setting("", "微信公众号：消息加解密密钥（43 位）", secret=True)
+    wechat_aes_key_previous: str = _setting(
+        "", "微信公众号：更换前的消息加解密密钥，更换期间填写", secret=True
+    )
+    wechat_app_secret: str = _setting(
+        "", "微信公众号：开发者密码（AppSecret）；留空则不用客服消息补发答复", secret=True
+    )
+    wechat_mode: str = _setting(
+        "secure", "微信公众号：消息加解密方式，与公众平台一致：secure、compatible、plain"
+    )
+    wechat_api: str = _setting("https://api.weixin.qq.com", "微信公众号：接口地址")
+    wecom_corp_id: str = _setting("", "企业微信：企业 ID；填了就启用")
+    wecom_agent_id: str = _setting("", "企业微信：应用的 AgentId")
+    wecom_token: str = _setting("", "企业微信：接收消息的 Token", secret=True)
+    wecom_aes_key: str = _setting("", "企业微信：接收消息的 EncodingAESKey", secret=True)
+    wecom_aes_key_previous: str = _setting(
+        "", "企业微信：更换前的 EncodingAESKey，更换期间填写", secret=True
+    )
+    wecom_secret: str = _setting("", "企业微信：应用的 Secret；留空则不能补发答复", secret=True)
+    wecom_api: str = _setting(
+        "https://qyapi.weixin.qq.com", "企业微信：接口地址；政务微信等私有部署填自己的地址"
+    )
+    dingtalk_app_key: str = _setting("", "钉钉：应用的 AppKey（Client ID）；填了就启用")
+    dingtalk_app_secret: str = _setting("", "钉钉：应用的 AppSecret（Client Secret）", secret=True)
+    dingtalk_token: str = _setting(
+        "", "钉钉：事件订阅的签名 token；不用事件订阅可留空", secret=True
+    )
+    dingtalk_aes_key: str = _setting(
+        "", "钉钉：事件订阅的加密 aes_key；不用事件订阅可留空", secret=True
+    )
+    dingtalk_corp_id: str = _setting("", "钉钉：企业 CorpId；事件以它为接收方时填写")
+    dingtalk_api: str = _setting(
+        "https://oapi.dingtalk.com", "钉钉：接口地址；私有部署填自己的地址"
+    )
+    feishu_app_id: str = _setting("", "飞书：应用的 App ID；填了就启用")
+    feishu_app_secret: str = _setting("", "飞书：应用的 App Secret", secret=True)
+    feishu_verification_token: str = _setting(
+        "", "飞书：事件订阅的 Verification Token", secret=True
+    )
+    feishu_encrypt_key: str = _setting(
+        "", "飞书：事件订阅的 Encrypt Key；强烈建议设置，设置后才有签名", secret=True
+    )
+    feishu_api: str = _setting(
+        "https://open.feishu.cn", "飞书：接口地址；国际版 Lark 填 https://open.larksuite.com"
+    )
+    llm_url: str = _setting(
+        "", "语言模型：OpenAI 兼容接口的地址，如 http://10.0.0.8:8000/v1；填了就启用，默认不用"
+    )
+    llm_model: str = _setting("", "语言模型：模型名称")
+    llm_key: str = _setting("", "语言模型：接口密钥；不需要就留空", secret=True)
+    llm_timeout: float = _setting(8.0, "语言模型：最多等几秒（0.5 到 60）；到时改为引用原文")
+    llm_tokens: int = _setting(600, "语言模型：每次最多生成多少词元（token）")
     threads: int = _setting(8, "网页服务的线程数")
     log_level: str = _setting("INFO", "日志级别：DEBUG、INFO、WARNING、ERROR")
 
@@ -86,13 +165,47 @@ class Settings:
         for name in ("wrong_entries", "wrong_clauses", "wrong_options"):
             if not 0 <= getattr(self, name) <= 1:
                 problems.append(f"{PREFIX}{name.upper()} 应在 0 到 1 之间")
-        if not 1 <= self.threads <= 256:
-            problems.append(f"{PREFIX}THREADS 应在 1 到 256 之间")
+        if self.public_url and not _WEB_ADDRESS.fullmatch(self.public_url):
+            problems.append(f"{PREFIX}PUBLIC_URL 应是网址，如 https://policy.example.gov.cn")
+        if not 0 <= self.public_per_minute <= MAX_PER_MINUTE:
+            problems.append(f"{PREFIX}PUBLIC_PER_MINUTE 应在 0 到 {MAX_PER_MINUTE} 之间")
+        if not 1 <= self.widget_per_minute <= MAX_PER_MINUTE // 10:
+            problems.append(f"{PREFIX}WIDGET_PER_MINUTE 应在 1 到 {MAX_PER_MINUTE // 10} 之间")
+        try:
+            Proxies(self.trusted_proxies)
+        except ValueError:
+            problems.append(f"{PREFIX}TRUSTED_PROXIES 应是地址或网段，如 10.0.0.5,10.1.0.0/16")
+        for name, least, most in (
+            ("idle_minutes", 1, 1440),
+            ("session_hours", 1, 168),
+            ("sessions", 1, 100),
+            ("password_days", 0, 3650),
+            ("threads", 1, 256),
+        ):
+            if not least <= getattr(self, name) <= most:
+                problems.append(f"{PREFIX}{name.upper()} 应在 {least} 到 {most} 之间")
+        problems += self._model_problems()
         if not self.url.startswith(("sqlite:///", "postgresql+psycopg://")):
             problems.append(f"{PREFIX}DATABASE_URL 只支持 sqlite:/// 或 postgresql://")
         if problems:
             raise ConfigurationError("\n".join(problems))
         return self
+
+    def _model_problems(self) -> list[str]:
+        problems = []
+        if bool(self.llm_url) != bool(self.llm_model):
+            problems.append(f"{PREFIX}LLM_URL 与 {PREFIX}LLM_MODEL 要一起设置")
+        if self.llm_url and not _WEB_ADDRESS.fullmatch(self.llm_url):
+            problems.append(f"{PREFIX}LLM_URL 应是网址，如 http://10.0.0.8:8000/v1")
+        elif "@" in self.llm_url:
+            problems.append(f"{PREFIX}LLM_URL 里不能带密码，请用 {PREFIX}LLM_KEY")
+        if not re.fullmatch(r"[!-~]*", self.llm_key):
+            problems.append(f"{PREFIX}LLM_KEY 里有空格或密钥不会有的字符")
+        if not 0.5 <= self.llm_timeout <= 60:
+            problems.append(f"{PREFIX}LLM_TIMEOUT 应在 0.5 到 60 之间")
+        if not 50 <= self.llm_tokens <= 4000:
+            problems.append(f"{PREFIX}LLM_TOKENS 应在 50 到 4000 之间")
+        return problems
 
 
 def settings_table() -> list[tuple[str, str, str]]:

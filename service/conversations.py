@@ -1,14 +1,25 @@
 """Questions and answers as values, and the record of them; hides tables and masking."""
 
 import enum
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from kb.db import Database
 from kb.errors import NotFound
 from kb.passages import Citation, Passage
 from service import guards, wording
-from service.models import CitedClause, Conversation, Exchange, Feedback
+from service.models import (
+    CitedClause,
+    Conversation,
+    Exchange,
+    Feedback,
+    Handoff,
+    HandoffMessage,
+)
 
 MAX_COMMENT = 1000
 
@@ -26,6 +37,19 @@ class Outcome(enum.StrEnum):
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How an operator's words get back to a person; empty where the person's page fetches them.
+
+    Attributes:
+        account: the account on the platform that the person wrote to.
+        reply_to: what the channel needs to send words later, in the open; never stored like that.
+    """
+
+    account: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True)
 class Question:
     """A question as it came in.
 
@@ -33,6 +57,11 @@ class Question:
         region: code of the asker's region; None where none is known, which admits every region.
         as_of: the day whose law applies.
         conversation_id: continues that conversation; None starts one.
+        system: name of the system that asks with its key; empty for none.
+        person: pseudonym of the asker on a messaging platform; empty for none.
+        answer_id: of the answer to it; a question answered twice under one id is recorded once.
+            Empty for a new one.
+        reach: how an operator could answer; None where nobody could.
     """
 
     text: str
@@ -40,6 +69,10 @@ class Question:
     channel: str = "web"
     region: str | None = None
     conversation_id: str | None = None
+    system: str = ""
+    person: str = ""
+    answer_id: str = ""
+    reach: Reach | None = None
 
 
 @dataclass(frozen=True)
@@ -80,17 +113,25 @@ class Answer:
 class Conversations:
     """Keeps what was asked and said. Personal numbers are masked before anything is stored."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(
+        self, db: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._db = db
+        self._now = now
 
     def record(self, question: Question, answer: Answer, milliseconds: int) -> None:
-        """Store one exchange with its citations as they stand."""
-        now = datetime.now(UTC)
+        """Store one exchange with its citations as they stand; one on record stays as it is."""
+        now = self._now()
         with self._db.transaction() as session:
+            if session.get(Exchange, answer.id) is not None:
+                return
             if session.get(Conversation, answer.conversation_id) is None:
                 session.add(
                     Conversation(
-                        id=answer.conversation_id, channel=question.channel[:32], created_at=now
+                        id=answer.conversation_id,
+                        channel=question.channel[:32],
+                        person=question.person,
+                        created_at=now,
                     )
                 )
                 session.flush()
@@ -99,11 +140,13 @@ class Conversations:
                 Exchange(
                     id=answer.id,
                     conversation_id=answer.conversation_id,
+                    system=question.system,
                     question=guards.mask(question.text),
                     region_code=question.region,
                     as_of=question.as_of,
                     outcome=answer.outcome.value,
                     text=answer.text,
+                    ai_generated=answer.ai_generated,
                     confidence=answer.confidence,
                     entry_id=entry.id if entry else None,
                     entry_version=entry.version if entry else None,
@@ -137,6 +180,48 @@ class Conversations:
                     exchange_id=answer_id,
                     helpful=helpful,
                     comment=guards.mask(guards.clean(comment))[:MAX_COMMENT],
-                    given_at=datetime.now(UTC),
+                    given_at=self._now(),
                 )
             )
+
+    def latest(self, person: str, *, since: datetime) -> str | None:
+        """The conversation in which a person last asked something, if that was not before `since`.
+
+        Args:
+            person: their pseudonym.
+        """
+        with self._db.reading() as session:
+            return session.scalar(
+                select(Exchange.conversation_id)
+                .join(Conversation, Conversation.id == Exchange.conversation_id)
+                .where(Conversation.person == person, Exchange.asked_at >= since)
+                .order_by(Exchange.asked_at.desc(), Exchange.id)
+                .limit(1)
+            )
+
+    def erase(self, person: str) -> None:
+        """Delete all conversations of a person, with what was asked, said and handed over."""
+        if not person:
+            return  # conversations without a person are everybody's
+        with self._db.transaction() as session:
+            held = session.scalars(select(Conversation.id).where(Conversation.person == person))
+            _delete(session, held.all())
+
+    def erase_one(self, conversation_id: str) -> None:
+        """Delete one conversation, with what was asked, said and handed over."""
+        with self._db.transaction() as session:
+            _delete(session, [conversation_id])
+
+
+def _delete(session: Session, conversations: Sequence[str]) -> None:
+    exchanges = select(Exchange.id).where(Exchange.conversation_id.in_(conversations))
+    handoffs = select(Handoff.id).where(Handoff.conversation_id.in_(conversations))
+    for statement in (
+        delete(Feedback).where(Feedback.exchange_id.in_(exchanges)),
+        delete(CitedClause).where(CitedClause.exchange_id.in_(exchanges)),
+        delete(Exchange).where(Exchange.conversation_id.in_(conversations)),
+        delete(HandoffMessage).where(HandoffMessage.handoff_id.in_(handoffs)),
+        delete(Handoff).where(Handoff.conversation_id.in_(conversations)),
+        delete(Conversation).where(Conversation.id.in_(conversations)),
+    ):
+        session.execute(statement, execution_options={"synchronize_session": False})

@@ -6,6 +6,7 @@ before anything is stored or logged, as the Personal Information Protection Law 
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 MAX_QUESTION = 500
 
@@ -13,6 +14,9 @@ _DIGITS = re.compile(r"(?<![\d.])\d(?:[ -]?[\dXx]){10,18}(?![\d])")
 _PLATE = re.compile(
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-Z][·\s]?[A-Z0-9]{5,6}"
 )
+# Zero-width characters, which would hide a number from the patterns and not from a reader.
+_INVISIBLE = re.compile(r"[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]")
+_NARROW = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK = "10X98765432"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -59,8 +63,22 @@ def small_talk(question: str) -> str:
 
 
 def mask(text: str) -> str:
-    """Replace the middle of personal numbers by asterisks."""
-    return _PLATE.sub(lambda match: match[0][:2] + "*****", _DIGITS.sub(_mask_digits, text))
+    """Replace the middle of personal numbers by asterisks, however wide they were typed."""
+    text = _INVISIBLE.sub("", text)
+    # One character for one: what is found in the narrow text lies at the same place in the other.
+    text = _replaced(_DIGITS, _mask_digits, text)
+    return _replaced(_PLATE, lambda match: match[0][:2] + "*****", text)
+
+
+def _replaced(pattern: re.Pattern[str], masked: Callable[[re.Match[str]], str], text: str) -> str:
+    narrow = text.translate(_NARROW)
+    pieces, done = [], 0
+    for match in pattern.finditer(narrow):
+        hidden = masked(match)
+        kept = text[match.start() : match.end()] if hidden == match[0] else hidden
+        pieces += [text[done : match.start()], kept]
+        done = match.end()
+    return "".join([*pieces, text[done:]])
 
 
 def _mask_digits(match: re.Match[str]) -> str:

@@ -30,3 +30,5 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # It logs the address of every request, and some platforms want their token in the address.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

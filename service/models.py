@@ -5,7 +5,7 @@ Questions are stored masked; see `service.guards`. Times are UTC.
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from kb.models import REGION_DIGITS, Base
@@ -32,11 +32,15 @@ class Exchange(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     conversation_id: Mapped[str] = mapped_column(ForeignKey("conversation.id"), index=True)
+    # Name of the system whose key the question came with; empty for none.
+    system: Mapped[str] = mapped_column(String(64), default="", server_default=text("''"))
     question: Mapped[str] = mapped_column(Text)
     region_code: Mapped[str | None] = mapped_column(String(REGION_DIGITS))
     as_of: Mapped[date]
     outcome: Mapped[str] = mapped_column(String(32), index=True)
     text: Mapped[str] = mapped_column(Text)
+    # Whether a language model wrote the words; what it rests on stands among the citations.
+    ai_generated: Mapped[bool] = mapped_column(default=False, server_default=false())
     confidence: Mapped[float]
     # No foreign key: what was said stays on record whatever becomes of the entry.
     entry_id: Mapped[int | None] = mapped_column(index=True)
@@ -77,8 +81,8 @@ class Feedback(Base):
 class Inbound(Base):
     """A message of a platform, and the one reply to it.
 
-    `state` goes received → answering → answered → said (or → failed); every step is a
-    compare-and-set. A claim that is older than its lease may be taken over.
+    `state` goes received → answering → answered → said; every step is a compare-and-set. A claim
+    that is older than its lease may be taken over. See `service.inbound`.
     """
 
     __tablename__ = "inbound"
@@ -93,6 +97,8 @@ class Inbound(Base):
     claim: Mapped[str] = mapped_column(String(32), default="")
     claimed_at: Mapped[datetime | None]
     deliveries: Mapped[int] = mapped_column(default=1)
+    # Sealed and masked; erased once it is answered.
+    question: Mapped[str] = mapped_column(Text, default="")
     # The answer as the channel will dress it (JSON), kept for retries.
     reply: Mapped[str] = mapped_column(Text, default="")
     said_by: Mapped[str] = mapped_column(String(16), default="")
@@ -167,6 +173,16 @@ class Handoff(Base):
     """A conversation that waits for, or is with, an operator."""
 
     __tablename__ = "handoff"
+    # One conversation is handed over once at a time, whoever asks at the same moment.
+    __table_args__ = (
+        Index(
+            "uq_handoff_open",
+            "conversation_id",
+            unique=True,
+            sqlite_where=text("state <> 'closed'"),
+            postgresql_where=text("state <> 'closed'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     conversation_id: Mapped[str] = mapped_column(ForeignKey("conversation.id"), index=True)
@@ -200,6 +216,9 @@ class HandoffMessage(Base):
     # How far an operator's words got: "" for the widget, which fetches them; else
     # pending, sent or failed.
     delivery: Mapped[str] = mapped_column(String(16), default="")
+    attempts: Mapped[int] = mapped_column(default=0)
+    # Pending words are not sent before; whoever sends them moves it on, so nobody else does.
+    due_at: Mapped[datetime | None]
     at: Mapped[datetime]
 
 
@@ -212,10 +231,12 @@ class Call(Base):
     operator_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"), index=True)
     # Pseudonym of the caller's number; empty where it is unknown.
     caller: Mapped[str] = mapped_column(String(32), default="", index=True)
+    # The number, sealed; erased with the wrap-up.
+    number: Mapped[str] = mapped_column(Text, default="")
     region_code: Mapped[str | None] = mapped_column(String(REGION_DIGITS))
     started_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
-    # resolved, partly, ticket, transferred, no_answer; empty while it lasts
+    # resolved, partly, ticket, transferred, no_answer, not_a_call; empty while it lasts
     wrap_up: Mapped[str] = mapped_column(String(16), default="")
     note: Mapped[str] = mapped_column(Text, default="")
 

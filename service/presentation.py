@@ -8,6 +8,7 @@ from kb.library import DocumentView
 from kb.passages import Citation, Passage
 from kb.regions import Regions
 from service.conversations import Answer
+from service.handoff import Words
 from service.wording import VALIDITY
 
 
@@ -137,6 +138,16 @@ def document_json(document: DocumentView, regions: Regions) -> dict[str, Any]:
             }
             for clause in document.clauses
         ],
+    }
+
+
+def message_json(words: Words) -> dict[str, Any]:
+    """Words of an operator, or the service's about one."""
+    return {
+        "id": words.id,
+        "author": words.author,
+        "text": words.text,
+        "at": words.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
 
 

@@ -1,6 +1,6 @@
 """The long-lived objects of one process, built once by `app.py` and handed to whoever serves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -11,11 +11,23 @@ from kb.indexing import Indexer
 from kb.library import Library
 from kb.regions import Regions
 from kb.search import Search
+from service.accounts import Accounts
+from service.addresses import Proxies
 from service.answering import Answerer
+from service.calls import Calls
+from service.channels import Channel
+from service.composers import Composer
 from service.config import Settings
 from service.conversations import Conversations
+from service.finding import Finder
+from service.handoff import Handoffs
+from service.inbox import Inbox
+from service.keys import Keys
 from service.limits import Limits
+from service.reports import Reports
 from service.sealing import Sealer
+from service.sites import Sites
+from service.tickets import Tickets
 from service.wording import SHANGHAI
 
 
@@ -32,13 +44,27 @@ class Runtime:
     indexer: Indexer
     search: Search
     conversations: Conversations
+    composer: Composer
     answerer: Answerer
+    channels: Mapping[str, Channel]
+    inbox: Inbox
+    handoffs: Handoffs
+    finder: Finder
+    calls: Calls
+    tickets: Tickets
+    reports: Reports
     sealer: Sealer
     limits: Limits
+    accounts: Accounts
+    sites: Sites
+    keys: Keys
+    proxies: Proxies
     now: Callable[[], datetime]
 
     def close(self) -> None:
         """Give everything back that another process may be waiting for."""
+        self.composer.close()
+        self.inbox.close()
         self.indexer.close()
         self.db.dispose()
 

@@ -9,15 +9,37 @@ HOTLINE_PHONE = "12345"
 
 GREETING = "您好，我可以解答社保、医保、公积金、户籍、办证、办企业等政策问题。请直接说您想办的事。"
 THANKS = "不客气，还有问题随时问我。"
-TO_PERSON = "已为您转人工服务。您也可以直接拨打12345，说明您刚才的问题。"
+TO_PERSON = "正在为您转人工，工作人员接入后会在这里回复您。着急的话也可以直接拨打12345。"
+TO_HOTLINE = "需要人工服务，请拨打12345，把您刚才的问题告诉接线员就行。"
+OPERATOR_HERE = "工作人员已接入，您有什么想说的，请直接写在这里。"
+OPERATOR_LEFT = "这位工作人员暂时离开，正在为您转给另一位，请稍等。"
+OPERATOR_DONE = "这次人工服务到这里结束。还有问题，随时接着问我。"
+OPERATORS_BUSY = (
+    "抱歉，让您久等了，工作人员都在忙，这次没能接上。您可以拨打12345，或者稍后再说“转人工”。"
+)
+OPERATOR_IDLE = "有一会儿没有新消息了，这次人工服务先到这里。还需要的话，再说“转人工”就行。"
+PASSED_ON = "您的话已转给工作人员，请等待回复。"
+FROM_OPERATOR = "【人工】"
 DANGER = (
     "您的安全最要紧。遇到危险请立刻拨打110，需要急救请拨打120，发生火灾请拨打119；"
     "心里难受撑不住时，可以拨打12356心理援助热线，24小时都有人听您说。"
 )
 TRY_AGAIN = "抱歉，系统刚才出了点问题，请稍后再试，或拨打12345咨询。"
+WELCOME = (
+    "您好，欢迎关注！您可以直接发文字问政策，比如“居住证怎么办”“灵活就业怎么交医保”。"
+    "我只按本地现行有效的政策回答，并写明依据；找不到时会如实告诉您该问谁。"
+)
+PLEASE_WRITE = "抱歉，我现在只看得懂文字。请把您想问的事用一句话写下来发给我，或拨打12345咨询。"
+STILL_LOOKING = "您的问题需要多查一会儿，请过几秒回复数字 1 查看答案。"
 CLARIFY = "您想问的是下面哪一个？"
 CLARIFY_ONE = "您想问的是下面这个吗？如果不是，请换个说法再问一次，或拨打12345。"
+NOT_LISTED = "这个网站还没有登记，不能在这里提问。您可以打开政策问答网页，或拨打12345咨询。"
+TOO_FAST = "您问得有点快，请稍等一会儿再问。着急的话可以直接拨打12345。"
 CLAUSE_LEAD = "暂时没有整理好的问答，为您找到相关的政策原文："
+# The notice that GB 45438-2025 asks to stand with every text that a model wrote.
+GENERATED = "内容由AI生成，仅供参考，以政策原文为准"
+SHORTENED = "（内容较长，这里只显示了开头部分，完整内容可拨打12345咨询。）"
+NEWS_TITLE = "为您找到了答复，点开查看全文"
 
 VALIDITY = {
     "in_force": "现行有效",
@@ -50,6 +72,17 @@ def display_day_of(moment: datetime) -> str:
     return display_date(moment.astimezone(SHANGHAI).date())
 
 
+def display_time_of(moment: datetime) -> str:
+    """The time of the day in China at which something happened: 10:05."""
+    return f"{moment.astimezone(SHANGHAI):%H:%M}"
+
+
+def display_moment_of(moment: datetime) -> str:
+    """The day and time in China at which something happened: 1月15日 10:05."""
+    there = moment.astimezone(SHANGHAI)
+    return f"{there.month}月{there.day}日 {there:%H:%M}"
+
+
 def not_in_force(title: str, validity: str, day: date | None, successor: str) -> str:
     """Why a document that fits the question is not used, and what took its place."""
     when = display_date(day)
@@ -61,3 +94,29 @@ def not_in_force(title: str, validity: str, day: date | None, successor: str) ->
     }[validity]
     tail = f"现在适用《{successor}》。" if successor else "请以现行有效的文件为准。"
     return f"与您问题最相关的《{title}》{said}，不能作为现行依据。{tail}"
+
+
+def full_answer(url: str) -> str:
+    """Where to read on, under a text that had to be shortened."""
+    return f"内容较长，查看全文：{url}"
+
+
+def choose_by_number(count: int) -> str:
+    """How to choose among numbered questions where nothing can be tapped."""
+    numbers = "、".join(str(number) for number in range(1, count + 1))
+    return f"回复序号（{numbers}）即可选择。"
+
+
+def cannot_read(problem: str) -> str:
+    """Why a message cannot be answered, and what to do instead."""
+    return f"抱歉，{problem}。请把您想问的事用一句话写下来，或拨打{HOTLINE_PHONE}咨询。"
+
+
+def ask_instead(department: str, phone: str) -> str:
+    """Whom to ask, in one sentence."""
+    return f"如需帮助，可联系{department}（电话{phone}）。"
+
+
+def basis(title: str, locator: str) -> str:
+    """The basis of an answer, in one line."""
+    return f"依据：《{title}》{locator}"

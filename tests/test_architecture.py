@@ -24,7 +24,7 @@ ALLOWED = {
     },
     "service": {
         "kb", "sqlalchemy", "click", "argon2", "chinese_calendar", "cryptography", "httpx",
-        "limits", "mcp",
+        "limits", "mcp", "pydantic",
     },
     "service/web": {
         "kb", "service", "sqlalchemy", "flask", "flask_openapi3", "pydantic", "werkzeug",
@@ -34,10 +34,10 @@ ALLOWED = {
 THIRD_PARTY = set().union(
     *ALLOWED.values(), {"app", "tests", "benchmarks", "training", "requests", "torch"}
 )
-# The one heavy library that only an installation with a neural model should load.
-LAZY = {"sentence_transformers"}
+# What is heavy and only some installations, or one command, should load.
+LAZY = {"sentence_transformers", "service.mcp_server"}
 # Commands take one argument an option; a command line is not called from code.
-MANY_PARAMETERS = {"service/commands.py"}
+MANY_PARAMETERS = {"service/commands.py", "service/administration.py"}
 
 
 def layer_of(path: Path) -> str:

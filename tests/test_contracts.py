@@ -17,7 +17,10 @@ from service.web.runtime import runtime
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    settings = Settings(data_dir=str(tmp_path_factory.mktemp("contracts")))
+    # All tests come from one address.
+    settings = Settings(
+        data_dir=str(tmp_path_factory.mktemp("contracts")), public_per_minute=100_000
+    )
     app = create_app(settings, follow=False)
     with app.app_context():
         load_samples(runtime())
@@ -210,7 +213,8 @@ def test_the_description_covers_the_api(app: Flask, client: FlaskClient) -> None
     assert described["openapi"].startswith("3.")
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/api/"):
-            assert rule.rule.replace("<int:id>", "{id}") in described["paths"], rule
+            address = rule.rule.replace("<int:id>", "{id}").replace("<id>", "{id}")
+            assert address in described["paths"], rule
     error = described["components"]["schemas"]["ErrorBody"]
     assert set(error["properties"]) == {"ok", "error", "request_id"}
 

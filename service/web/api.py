@@ -1,27 +1,45 @@
 """The JSON API of the public contract: ask, search, suggest, feedback, documents, entries."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any
 
-from flask import Response
+from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from kb.search import Scope, facets
+from kb.search import Scope, facets, relevant
 from kb.validity import Validity
 from service import guards
-from service.conversations import Question
-from service.presentation import answer_json, document_json, entry_json, facets_json, passage_json
+from service.conversations import Question, Reach
+from service.presentation import (
+    answer_json,
+    document_json,
+    entry_json,
+    facets_json,
+    message_json,
+    passage_json,
+)
+from service.web import access
 from service.web.metrics import Metrics
+from service.web.origins import asking_site
 from service.web.responses import ok, require
 from service.web.runtime import runtime
+from service.web.streaming import AnswerEvents, Streams, streamed, wants_events
 
 # Search results are counted and paged within this many of the best.
 SEARCH_DEPTH = 200
-# A result contains at least this share of the question, and of what the best one contains of it.
-LEAST = 0.25
-RELEVANT = 0.6
+# What a system's key must open, by view.
+SCOPES = {
+    "ask": "ask",
+    "feedback": "ask",
+    "messages": "ask",
+    "search": "search",
+    "suggest": "search",
+    "document": "read",
+    "entry": "read",
+}
 CHANNELS = ("web", "widget", "hotline", "wechat", "wecom", "dingtalk", "feishu", "api", "cli")
 
 _TAG = Tag(name="policyqa", description="政策问答")
@@ -82,28 +100,47 @@ class FeedbackBody(_Strict):
     comment: str = Field("", max_length=1000)
 
 
+class ConversationId(BaseModel):
+    """A conversation in the address."""
+
+    id: str = Field(max_length=32, pattern=r"^[A-Za-z0-9_-]+$", description="会话编号")
+
+
+class MessagesQuery(BaseModel):
+    """Which messages are new."""
+
+    after: int = Field(0, ge=0, le=2**31 - 1, description="已收到的最后一条消息的编号")
+
+
 class Numbered(BaseModel):
     """A number in the address."""
 
     id: int = Field(ge=1, le=2**31 - 1)
 
 
-def build(metrics: Metrics) -> APIBlueprint:
-    """The blueprint; open to anyone."""
+def build(metrics: Metrics, streams: Streams) -> APIBlueprint:
+    """The blueprint; open to anyone within the limits of `service.web.access`."""
     api = APIBlueprint("api", __name__, url_prefix="/api/v1", abp_tags=[_TAG])
+    access.guard(api, SCOPES)
 
     @api.post("/ask", summary="提问")
     def ask(body: AskBody) -> Response:
+        site = asking_site()
+        channel = "widget" if site else body.channel
         asked = Question(
             text=body.question,
-            channel=body.channel,
+            channel=channel,
             conversation_id=body.conversation_id,
-            region=resolve_region(body.region),
+            region=resolve_region(body.region or (site.region if site else None)),
             as_of=body.as_of or runtime().today(),
+            system=access.system_name(),
+            # The widget fetches an operator's words; a caller of the API has no way to hear them.
+            reach=Reach() if channel == "widget" else None,
         )
-        answer = runtime().answerer.answer(asked)
-        metrics.answer(answer.outcome.value, body.channel if body.channel in CHANNELS else "other")
-        return ok(**answer_json(answer, runtime().regions))
+        work = answering(asked, metrics)
+        if wants_events():
+            return streamed(streams.events(work, AnswerEvents(g.request_id)))
+        return ok(**work())
 
     @api.get("/search", summary="检索")
     def search(query: SearchQuery) -> Response:
@@ -120,6 +157,11 @@ def build(metrics: Metrics) -> APIBlueprint:
         runtime().conversations.rate(body.answer_id, helpful=body.helpful, comment=body.comment)
         return ok()
 
+    @api.get("/conversations/<id>/messages", summary="转人工后的新消息")
+    def messages(path: ConversationId, query: MessagesQuery) -> Response:
+        state, words = runtime().handoffs.messages(path.id, query.after)
+        return ok(state=state, messages=[message_json(each) for each in words])
+
     @api.get("/documents/<int:id>", summary="政策文件")
     def document(path: Numbered) -> Response:
         found = runtime().library.document(path.id, runtime().today())
@@ -131,6 +173,19 @@ def build(metrics: Metrics) -> APIBlueprint:
         return ok(entry=entry_json(found, runtime().regions))
 
     return api
+
+
+def answering(asked: Question, metrics: Metrics) -> Callable[[], dict[str, Any]]:
+    """What answers a question and returns the answer's JSON; it needs no request around it."""
+    objects = runtime()
+
+    def work() -> dict[str, Any]:
+        answer = objects.answerer.answer(asked)
+        channel = asked.channel if asked.channel in CHANNELS else "other"
+        metrics.answer(answer.outcome.value, channel, asked.system)
+        return answer_json(answer, objects.regions)
+
+    return work
 
 
 def resolve_region(text: str | None) -> str | None:
@@ -157,9 +212,7 @@ def search_page(query: SearchQuery) -> dict[str, Any]:
     )
     require(query.page * query.per_page <= SEARCH_DEPTH, "page", "页数超出范围")
     found = runtime().search.passages(query.q, scope, limit=SEARCH_DEPTH, per_document=5)
-    most = max((passage.breadth for passage in found.passages), default=0.0)
-    least = max(LEAST, RELEVANT * most)
-    results = [passage for passage in found.passages if passage.breadth >= least]
+    results = relevant(found.passages)
     start = (query.page - 1) * query.per_page
     shown = results[start : start + query.per_page]
     related = [p.title for p in results if p.kind == "entry" and p not in shown][:5]

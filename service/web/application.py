@@ -8,9 +8,23 @@ from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 
 from service.runtime import Runtime
-from service.web import api, operations, pages, responses
+from service.web import (
+    api,
+    completions,
+    handovers,
+    operations,
+    operators,
+    origins,
+    pages,
+    responses,
+    sign_in,
+    ticketing,
+    webhooks,
+    widget,
+)
 from service.web.metrics import Metrics
 from service.web.runtime import install
+from service.web.streaming import Streams
 
 MAX_REQUEST = 1_000_000
 
@@ -69,7 +83,15 @@ def build(runtime: Runtime, *, secret_key: str, version: str) -> OpenAPI:
     metrics = Metrics()
     metrics.watch("policyqa_index_lag", "Changes not yet indexed", lambda: runtime.indexer.lag())
     responses.install(app, metrics)
-    app.register_api(api.build(metrics))
+    origins.install(app)
+    streams = Streams(runtime.settings.threads)
+    app.register_api(api.build(metrics, streams))
+    app.register_api(completions.build(metrics, streams))
     app.register_blueprint(operations.build(metrics))
     app.register_blueprint(pages.build(metrics))
+    app.register_blueprint(webhooks.build())
+    sign_in.install(app)
+    for console in (operators, handovers, ticketing):
+        app.register_blueprint(console.build())
+    app.register_api(widget.build())
     return app

@@ -15,7 +15,7 @@ class Metrics:
         self._answers = Counter(
             "policyqa_answers_total",
             "Answers given",
-            ["outcome", "channel"],
+            ["outcome", "channel", "system"],
             registry=self.registry,
         )
         self._requests = Histogram(
@@ -30,9 +30,9 @@ class Metrics:
         """Export a value that is read whenever figures are collected."""
         Gauge(name, help_text, registry=self.registry).set_function(read)
 
-    def answer(self, outcome: str, channel: str) -> None:
-        """Count an answer."""
-        self._answers.labels(outcome, channel).inc()
+    def answer(self, outcome: str, channel: str, system: str = "") -> None:
+        """Count an answer; `system` is the name of the key that it was asked with."""
+        self._answers.labels(outcome, channel, system).inc()
 
     def request(self, endpoint: str, status: int, seconds: float) -> None:
         """Time a request; statuses are grouped by their first digit."""

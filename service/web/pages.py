@@ -14,9 +14,10 @@ from service.conversations import Question
 from service.presentation import citation_url
 from service.web.api import SearchQuery, resolve_region, search_page
 from service.web.metrics import Metrics
+from service.web.requests import local, referring_page
 from service.web.responses import require
 from service.web.runtime import runtime
-from service.wording import VALIDITY, display_date, display_day_of, percent
+from service.wording import GENERATED, VALIDITY, display_date, display_day_of, percent
 
 EXAMPLES = (
     "灵活就业人员怎么交社保？",
@@ -96,7 +97,7 @@ def build(metrics: Metrics) -> Blueprint:
             helpful=given == "yes",
             comment=request.form.get("comment", "")[:1000],
         )
-        return render_template("thanks.html", back=_referring_page())
+        return render_template("thanks.html", back=referring_page())
 
     @pages.get("/search")
     def search() -> str | tuple[str, int]:
@@ -132,7 +133,7 @@ def build(metrics: Metrics) -> Blueprint:
     @pages.get("/text-size")
     def text_size() -> Response:
         """Keep the choice of text size and go back; without JavaScript, hence a page."""
-        response = redirect(_local(request.args.get("back", "")), code=303)
+        response = redirect(local(request.args.get("back", "")), code=303)
         if request.args.get("size") == "large":
             response.set_cookie(
                 "text_size", "large", max_age=YEAR_IN_SECONDS, httponly=True, samesite="Lax"
@@ -280,6 +281,7 @@ def _furnish(pages: Blueprint) -> None:
         home = runtime().settings.region
         return {
             "validity_names": VALIDITY,
+            "generated_notice": GENERATED,
             "region_name": runtime().regions.name,
             "home_region": runtime().regions.name(runtime().regions.resolve(home)) if home else "",
             "narrowed": narrowed,
@@ -337,17 +339,3 @@ def _from_text(lines: Sequence[str], document: DocumentView) -> Iterator[str]:
 def _conversation() -> str | None:
     given = request.args.get("conversation", "")
     return given if given.isascii() and given.isalnum() and len(given) <= 32 else None
-
-
-def _referring_page() -> str:
-    """The page of this site that a form was sent from; empty if it cannot be told."""
-    parts = urlsplit(request.referrer or "")
-    if parts.netloc != request.host:
-        return ""
-    return _local(f"{parts.path}?{parts.query}" if parts.query else parts.path)
-
-
-def _local(address: str) -> str:
-    """An address within this site, else the first page: a redirect must not lead elsewhere."""
-    plain = address.isprintable() and "\\" not in address
-    return address if plain and address.startswith("/") and address[1:2] != "/" else "/"

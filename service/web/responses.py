@@ -4,14 +4,16 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, render_template, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from service.errors import STATUSES, InvalidRequest
+from service.errors import STATUSES, InvalidKey, InvalidRequest, TooManyRequests
 from service.web.metrics import Metrics
+from service.web.requests import wants_page
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +26,27 @@ _CODES = {
     415: ("unsupported_media_type", "请用 JSON 格式提交"),
     429: ("too_many_requests", "请求太频繁，请稍后再试"),
 }
-_UNEXPECTED = ("unexpected", "服务出了点问题，请稍后再试")
-_HEADERS = {
-    "Content-Security-Policy": (
+# Below this address errors have the shape that clients of OpenAI's API expect.
+COMPLETIONS = "/v1/"
+_COMPLETIONS_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+UNEXPECTED = ("unexpected", "服务出了点问题，请稍后再试")
+
+
+def content_policy(ancestors: Iterable[str] = ()) -> str:
+    """What a page may load, and the origins besides its own that may put it into a frame."""
+    framed_by = " ".join(("'self'", *ancestors))
+    return (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-        "form-action 'self'; frame-ancestors 'self'"
-    ),
+        f"form-action 'self'; frame-ancestors {framed_by}"
+    )
+
+
+_HEADERS = {
+    "Content-Security-Policy": content_policy(),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -43,13 +60,28 @@ def ok(**fields: Any) -> Response:
 
 def problem(status: int, code: str, message: str, fields: dict[str, str]) -> tuple[Response, int]:
     """The only error body there is; a page for people, JSON for programs, the same facts."""
-    if _wants_page():
+    if wants_page():
         page = render_template(
             "error.html", status=status, code=code, message=message, request_id=g.request_id
         )
         return Response(page, mimetype="text/html"), status
+    if request.path.startswith(COMPLETIONS):
+        param = next(iter(fields), None)
+        said = f"{param}：{message}" if param else message
+        return jsonify(completions_error(status, code, said, param)), status
+    return jsonify(error_body(code, message, fields, g.request_id)), status
+
+
+def error_body(code: str, message: str, fields: dict[str, str], request_id: str) -> dict[str, Any]:
+    """The one shape of errors for programs."""
     error = {"code": code, "message": message, "fields": fields}
-    return jsonify({"ok": False, "error": error, "request_id": g.request_id}), status
+    return {"ok": False, "error": error, "request_id": request_id}
+
+
+def completions_error(status: int, code: str, message: str, param: str | None) -> dict[str, Any]:
+    """The shape that clients of OpenAI's API read; they tell errors apart by status and type."""
+    kind = _COMPLETIONS_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def invalid(error: ValidationError) -> Response:
@@ -87,14 +119,19 @@ def install(app: Flask, metrics: Metrics) -> None:
             if error.response is not None:
                 return error.response, error.response.status_code  # type: ignore[return-value]
             status = error.code or 500
-            code, message = _CODES.get(status, _UNEXPECTED)
+            code, message = _CODES.get(status, UNEXPECTED)
             return problem(status, code, message, {})
         known = STATUSES.get(type(error))
         if known is None:
             log.exception("unexpected error", extra={"request_id": g.request_id})
-            return problem(500, *_UNEXPECTED, {})
+            return problem(500, *UNEXPECTED, {})
         fields = getattr(error, "fields", {})
-        return problem(known[0], known[1], str(error), fields)
+        response, status = problem(known[0], known[1], str(error), fields)
+        if isinstance(error, TooManyRequests):
+            response.headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, InvalidKey):
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response, status
 
 
 def require(condition: object, name: str, message: str) -> None:
@@ -105,13 +142,6 @@ def require(condition: object, name: str, message: str) -> None:
     """
     if not condition:
         raise InvalidRequest({name: message})
-
-
-def _wants_page() -> bool:
-    programs = ("/api/", "/hooks/", "/healthz/", "/metrics", "/openapi.json", "/v1/")
-    if request.path.startswith(programs):
-        return False
-    return request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html"
 
 
 def _in_chinese(kind: str, message: str) -> str:

@@ -191,7 +191,7 @@ def test_the_nearer_region_answers_and_others_do_not(filled: Runtime) -> None:
     [
         ("你好", Outcome.ANSWERED, wording.GREETING),
         ("谢谢", Outcome.ANSWERED, wording.THANKS),
-        ("转人工", Outcome.HANDED_OFF, wording.TO_PERSON),
+        ("转人工", Outcome.HANDED_OFF, wording.TO_HOTLINE),
         ("我不想活了", Outcome.HANDED_OFF, wording.DANGER),
     ],
 )

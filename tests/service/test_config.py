@@ -28,6 +28,13 @@ def test_values_are_checked() -> None:
     for environ in (
         {"POLICYQA_LOG_LEVEL": "LOUD"},
         {"POLICYQA_THREADS": "0"},
+        {"POLICYQA_IDLE_MINUTES": "0"},
+        {"POLICYQA_SESSION_HOURS": "169"},
+        {"POLICYQA_SESSIONS": "0"},
+        {"POLICYQA_PASSWORD_DAYS": "-1"},
+        {"POLICYQA_PUBLIC_PER_MINUTE": "-1"},
+        {"POLICYQA_TRUSTED_PROXIES": "proxy.example.org"},
+        {"POLICYQA_PUBLIC_URL": "policy.example.org"},
         {"POLICYQA_DATABASE_URL": "mysql://x"},
     ):
         with pytest.raises(ConfigurationError):

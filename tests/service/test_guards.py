@@ -57,3 +57,17 @@ def test_control_characters_become_spaces() -> None:
 )
 def test_remarks_that_need_no_policy(text: str, kind: str) -> None:
     assert small_talk(text) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("电话１３８１２３４５６７８，急", "电话138****5678，急"),
+        ("电话138\u200b1234\u200b5678", "电话138****5678"),
+        ("身份证１１０１０５１９４９１２３１００２Ｘ", "身份证110105********002X"),
+        ("车牌鲁Ｂ１２３４５被拍了", "车牌鲁B*****被拍了"),
+        ("２０２４年第１２号，（一）", "２０２４年第１２号，（一）"),
+    ],
+)
+def test_wide_and_invisible_characters_hide_no_number(text: str, masked: str) -> None:
+    assert mask(text) == masked

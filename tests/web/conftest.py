@@ -5,23 +5,27 @@ Hides where it lives and what had to be added to the samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser
 
 from app import create_app
 from embeddings import Encoder
 from kb.documents import Upload
 from kb.exchange import EntryRecord
+from service.accounts import ROLES, Accounts, Profile
 from service.commands import load_samples
 from service.config import Settings
 from service.runtime import Runtime
 from service.web.runtime import runtime
 from tests.factories import regulation
+from tests.web.browsing import chromium, served
 
 NOW = datetime(2026, 1, 15, 2, 0, tzinfo=UTC)
 # Nothing of this may reach a page unescaped.
@@ -44,7 +48,10 @@ class Held:
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Iterator[Flask]:
-    settings = Settings(data_dir=str(tmp_path_factory.mktemp("pages")), region="370200")
+    # All tests come from one address.
+    settings = Settings(
+        data_dir=str(tmp_path_factory.mktemp("pages")), region="370200", public_per_minute=100_000
+    )
     application = create_app(settings, encoder=encoder, now=lambda: NOW, follow=False)
     with application.app_context():
         load_samples(runtime())
@@ -53,6 +60,19 @@ def app(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Iterator[
         objects = runtime()
     yield application
     objects.close()
+
+
+@pytest.fixture(scope="session")
+def site(app: Flask) -> Iterator[str]:
+    """The address of the running application."""
+    with served(app) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +105,58 @@ def client(app: Flask) -> Iterator[FlaskClient]:
     with app.test_client() as client:
         client.environ_base["HTTP_ACCEPT"] = "text/html"
         yield client
+
+
+class Staff(FlaskClient):
+    """A browser in which somebody is signed in."""
+
+    def csrf(self) -> dict[str, str]:
+        """The header that a script of this session sends with what changes something."""
+        page = self.get("/password").get_data(as_text=True)
+        found = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
+        assert found
+        return {"X-CSRF-Token": found[1]}
+
+
+@pytest.fixture(scope="session")
+def passwords() -> dict[str, str]:
+    """Names of the people that tests have made so far, and their passwords."""
+    return {}
+
+
+@pytest.fixture
+def signed_in(
+    app: Flask, passwords: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Staff]:
+    """A factory: role, number → the browser of ROLE-NUMBER, signed in, made when new.
+
+    One person may be signed in three times at once.
+    """
+    monkeypatch.setattr(app, "test_client_class", Staff)
+
+    def sign_in(role: str, number: int = 1) -> Staff:
+        name = f"{role}-{number}"
+        with app.app_context():
+            accounts = runtime().accounts
+            if name not in passwords:
+                _add_person(accounts, name, passwords)
+            token = accounts.sign_in(name, passwords[name], address="127.0.0.1")
+        client = app.test_client()
+        assert isinstance(client, Staff)
+        client.environ_base["HTTP_ACCEPT"] = "text/html"
+        client.set_cookie("policyqa", token)
+        return client
+
+    return sign_in
+
+
+def _add_person(accounts: Accounts, name: str, passwords: dict[str, str]) -> None:
+    role = name.partition("-")[0]
+    profile = Profile(name, role, display_name=f"{ROLES[role]}{name[-1]}", department="市政务局")
+    first = accounts.add(profile, actor="test")
+    token = accounts.sign_in(name, first, address="127.0.0.1")
+    passwords[name] = f"Kite-flies-{len(passwords)}-high"
+    accounts.change_password(token, first, passwords[name], address="127.0.0.1")
 
 
 def _add_hostile(runtime: Runtime) -> None:

@@ -2,75 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import threading
 from collections.abc import Iterator
-from functools import cache
-from importlib.resources import files
-from typing import Any
 from urllib.parse import quote
 
 import pytest
-from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.web.browsing import DESKTOP, PHONE, TARGET, violations
 from tests.web.conftest import Held
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 900}
 # 1280 pixels at a zoom of 200 % and of 400 % (WCAG 1.4.4 and 1.4.10).
 WIDTHS = (360, 320, 640)
-AXE = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }
-}
-# The least side of what is tapped, in CSS pixels; links within a sentence are exempt.
-TARGET = 44
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="session")
-def site(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        reason = "no chromium here: apt-get install chromium fonts-noto-cjk"
-        if os.environ.get("REQUIRE_BROWSER"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -280,25 +225,6 @@ def test_what_is_tapped_is_large_enough(page: Page, held: Held) -> None:
         page.goto(shown[name])
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         assert page.evaluate(small, TARGET) == [], name
-
-
-@cache
-def axe_source() -> str:
-    """axe-core, as the package for tests carries it."""
-    return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-
-
-def violations(page: Page) -> list[tuple[str, str, list[str]]]:
-    """What axe finds on the page as it stands, every fold opened."""
-    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    page.evaluate(axe_source())
-    found: list[dict[str, Any]] = page.evaluate(
-        "async options => (await axe.run(document, options)).violations", AXE
-    )
-    return [
-        (each["id"], each["impact"], [node["html"][:120] for node in each["nodes"][:3]])
-        for each in found
-    ]
 
 
 def test_no_accessibility_violation_on_a_phone(page: Page, held: Held) -> None:

@@ -1,0 +1,305 @@
+"""Signing in and out, and the guard before everything that only staff may use.
+
+Hides the session cookie, the tokens that forms carry, and where people are sent.
+"""
+
+import hmac
+from typing import TypeVar
+
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from markupsafe import Markup
+
+from service.accounts import HOW_TO_BEGIN, ROLES, Account, new_token
+from service.errors import (
+    Forbidden,
+    InvalidRequest,
+    NotSignedIn,
+    SignInRefused,
+    StaleForm,
+    TooManyRequests,
+)
+from service.passwords import RULES
+from service.web.access import client_address
+from service.web.requests import local, referring_page, wants_page
+from service.web.runtime import runtime
+
+# Where people begin; others see their own account.
+_HOMES = {"operator": "/operator", "admin": "/operator"}
+_GUARDS = "policyqa.guards"
+_HARMLESS = frozenset(("GET", "HEAD", "OPTIONS"))
+_STALE = "这一页放得太久了，请再提交一次。如果总是这样，请允许浏览器保存 Cookie。"
+_MOST_TYPED = 1000
+
+_Guarded = TypeVar("_Guarded", bound=Blueprint)
+
+
+def guarded(blueprint: _Guarded, *roles: str) -> _Guarded:
+    """Let only signed-in people with one of the roles use a blueprint; returns it.
+
+    Every view of it may call `current_user()`. What changes something (any method but GET, HEAD
+    and OPTIONS) must carry the token of the session: a form by `{{ csrf() }}`, a script by the
+    header `X-CSRF-Token` with the content of `<meta name="csrf" content="{{ csrf_token() }}">`.
+    A request that a page makes by itself, such as polling, carries `X-Background: 1`: it keeps
+    nobody signed in. Pages lead to the sign-in page and back; programs get 401 or 403.
+
+    Raises:
+        ValueError: no role, or an unknown one.
+    """
+    if not roles or not set(roles) <= ROLES.keys():
+        raise ValueError(f"roles of {blueprint.name}: {roles}")
+    name = blueprint.name
+    blueprint.record(
+        lambda state: state.app.extensions.setdefault(_GUARDS, {}).update({name: frozenset(roles)})
+    )
+    blueprint.before_request(lambda: _admit(frozenset(roles)))
+    blueprint.after_request(_not_kept)
+    return blueprint
+
+
+def guards(app: Flask) -> dict[str, frozenset[str]]:
+    """Which roles each guarded blueprint of an application is for."""
+    return dict(app.extensions.get(_GUARDS, {}))
+
+
+def current_user() -> Account:
+    """The person who is signed in; for views of guarded blueprints.
+
+    Raises:
+        NotSignedIn: nobody is.
+    """
+    user: Account | None = g.get("user")
+    if user is None:
+        raise NotSignedIn("请先登录")
+    return user
+
+
+def csrf_token() -> str:
+    """What a form of this browser must carry; worthless in any other session."""
+    return runtime().sealer.pseudonym("csrf", _token())
+
+
+def csrf() -> Markup:
+    """The hidden field that every form of a guarded page needs."""
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(csrf_token())
+
+
+def install(app: Flask) -> None:
+    """Add the pages, and what templates need."""
+    app.register_blueprint(_entrance())
+    app.register_blueprint(guarded(_account(), *ROLES))
+    app.after_request(_hand_out)
+
+    @app.context_processor
+    def _for_templates() -> dict[str, object]:
+        return {"csrf": csrf, "csrf_token": csrf_token, "user": g.get("user")}
+
+
+def _entrance() -> Blueprint:
+    entrance = Blueprint("sign_in", __name__)
+    entrance.after_request(_not_kept)
+
+    @entrance.get("/sign-in")
+    def form() -> Response:
+        account = runtime().accounts.session(_cookie())
+        if account is not None:
+            return _to(_onward(account))
+        return _sign_in_page()
+
+    @entrance.post("/sign-in")
+    def enter() -> Response:
+        name, password = _typed("name"), _typed("password")
+        if not _carries_token():
+            return _sign_in_page(400, problem=_STALE, name=name)
+        if not name.strip() or not password:
+            return _sign_in_page(400, problem="请填写用户名和密码", name=name)
+        accounts = runtime().accounts
+        try:
+            token = accounts.sign_in(name, password, address=client_address())
+        except SignInRefused as error:
+            return _sign_in_page(401, problem=str(error), name=name)
+        except TooManyRequests as error:
+            response = _sign_in_page(429, problem=str(error), name=name)
+            response.headers["Retry-After"] = str(error.retry_after)
+            return response
+        accounts.sign_out(_cookie())
+        account = accounts.session(token)
+        return _with_token(_to(_onward(account)), token)
+
+    return entrance
+
+
+def _account() -> Blueprint:
+    account = Blueprint("account", __name__)
+
+    @account.get("/password")
+    def password() -> Response:
+        return _password_page()
+
+    @account.post("/password")
+    def change() -> Response:
+        old, new = _typed("old"), _typed("new")
+        if new != _typed("again"):
+            return _password_page(400, problems={"again": "两次输入的新密码不一样"})
+        try:
+            token = runtime().accounts.change_password(
+                _cookie(), old, new, address=client_address()
+            )
+        except InvalidRequest as error:
+            return _password_page(400, problems=error.fields)
+        except SignInRefused as error:
+            return _without_token(_sign_in_page(401, problem=str(error)))
+        except TooManyRequests as error:
+            return _password_page(429, problems={"old": str(error)})
+        onward = local(_typed("next"))
+        target = onward if onward != "/" else url_for("account.password", changed="1")
+        return _with_token(_to(target), token)
+
+    @account.post("/sign-out")
+    def leave() -> Response:
+        runtime().accounts.sign_out(_cookie())
+        return _without_token(_to(url_for("sign_in.form", out="1")))
+
+    return account
+
+
+def _admit(roles: frozenset[str]) -> Response | None:
+    """Let a request in, or send it elsewhere.
+
+    Raises:
+        NotSignedIn: a program without a session.
+        Forbidden: not for this role, or a new password is due.
+        StaleForm: it would change something and lacks the token of the session.
+    """
+    active = request.headers.get("X-Background") != "1"
+    user = runtime().accounts.session(_cookie(), active=active)
+    if user is None:
+        if wants_page():
+            return _to(url_for("sign_in.form", next=_here()))
+        raise NotSignedIn("还没有登录，或登录已过期")
+    g.user = user
+    if user.password_due and request.blueprint != "account":
+        if wants_page():
+            return _to(url_for("account.password", next=_here()))
+        raise Forbidden("请先修改密码")
+    if user.role not in roles:
+        raise Forbidden(f"您的角色（{ROLES[user.role]}）不能使用这项功能")
+    if request.method not in _HARMLESS and not _carries_token():
+        raise StaleForm("这一页已经过期，请刷新后再试")
+    return None
+
+
+def _carries_token() -> bool:
+    given = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
+    return bool(_cookie()) and hmac.compare_digest(given.encode(), csrf_token().encode())
+
+
+def _sign_in_page(status: int = 200, *, problem: str = "", name: str = "") -> Response:
+    expired = "next" in request.args and not problem
+    page = render_template(
+        "sign_in.html",
+        problem=problem,
+        name=name,
+        onward=request.values.get("next", ""),
+        notice="您已退出登录。" if "out" in request.args else "请先登录。" if expired else "",
+        how_to_begin="" if runtime().accounts.exist() else HOW_TO_BEGIN,
+    )
+    return make_response(page, status)
+
+
+def _password_page(status: int = 200, *, problems: dict[str, str] | None = None) -> Response:
+    page = render_template(
+        "password.html",
+        problems=problems or {},
+        rules=RULES,
+        role=ROLES[current_user().role],
+        onward=request.values.get("next", ""),
+        changed="changed" in request.args,
+        home=_HOMES.get(current_user().role, ""),
+    )
+    return make_response(page, status)
+
+
+def _onward(account: Account | None) -> str:
+    """Where somebody wanted to go, else where their work begins."""
+    wanted = local(request.values.get("next", "")[:_MOST_TYPED])
+    home = _HOMES.get(account.role, "/password") if account else "/sign-in"
+    return home if wanted == "/" else wanted
+
+
+def _here() -> str:
+    """The page to come back to: this one, or the one whose form was sent."""
+    return request.full_path.rstrip("?") if request.method == "GET" else referring_page()
+
+
+def _typed(name: str) -> str:
+    return request.form.get(name, "")[:_MOST_TYPED]
+
+
+def _to(address: str) -> Response:
+    return current_app.make_response(redirect(address, code=303))
+
+
+def _not_kept(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+# The cookie
+
+
+def _cookie_name() -> str:
+    """Over TLS a name that no other host of the domain can set (RFC 6265bis)."""
+    return "__Host-policyqa" if _secure() else "policyqa"
+
+
+def _secure() -> bool:
+    """Whether the browser speaks TLS, with this service or with a proxy before it.
+
+    The header is believed whoever wrote it: a false one makes trouble for its writer alone.
+    """
+    forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0]
+    return request.is_secure or forwarded.strip().lower() == "https"
+
+
+def _cookie() -> str:
+    return request.cookies.get(_cookie_name(), "")
+
+
+def _token() -> str:
+    """The token of this browser; a new one, which opens nothing, where there is none.
+
+    Signing in replaces it, so that nobody can prepare a token for somebody else.
+    """
+    if "token" not in g:
+        g.token = _cookie()
+        if not g.token:
+            g.token = g.issued = new_token()
+    token: str = g.token
+    return token
+
+
+def _hand_out(response: Response) -> Response:
+    if "issued" in g and not response.headers.getlist("Set-Cookie"):
+        _with_token(response, g.issued)
+    return response
+
+
+def _with_token(response: Response, token: str) -> Response:
+    response.set_cookie(_cookie_name(), token, httponly=True, secure=_secure(), samesite="Lax")
+    return response
+
+
+def _without_token(response: Response) -> Response:
+    response.delete_cookie(_cookie_name(), httponly=True, secure=_secure(), samesite="Lax")
+    return response
