@@ -82,6 +82,12 @@ def desk() -> Blueprint:
 
 
 @pytest.fixture
+def passwords() -> dict[str, str]:
+    """Of this application's people."""
+    return {}
+
+
+@pytest.fixture
 def accounts(app: Flask) -> Accounts:
     with app.app_context():
         return runtime().accounts
