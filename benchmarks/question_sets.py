@@ -44,6 +44,7 @@ from training import questions as written
 # Questions of the set `unanswerable`, and texts of the set `epidemic`.
 STRANGERS, POOL = 500, 2_134
 QUESTIONS = written.FOLDER
+_LETTERS = re.compile(r"\w")
 _STATE = "中华人民共和国"
 _PASSED_ON = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIRST_ARTICLE = re.compile(rf"^第([{CHINESE}]+)条", re.MULTILINE)
@@ -165,25 +166,56 @@ def _beir(folder: Path) -> tuple[Collection, Sequence[Asked]]:
 
 
 def epidemic(data: Path | None, limit: int) -> QuestionSet:
-    """Find the same question in other words among many of one matter."""
+    """Find the same question in other words among many of one matter.
+
+    The source compares only some pairs. What is the same as the same is the same, and so is what
+    differs in punctuation alone: of 4,918 pairs marked as different, one says otherwise.
+    """
     groups: dict[str, dict[str, int]] = {}
+    alike = _Alike()
     for row in read_rows(_within(data, "paraphrase/pairs.jsonl.xz")):
         if row["source"] == "epidemic_ncov":
             groups.setdefault(row["a"], {})[row["b"]] = row["label"]
+            for text in (row["a"], row["b"]):
+                alike.join(text, "".join(_LETTERS.findall(text)))
+            if row["label"] == 1:
+                alike.join(row["a"], row["b"])
     order = sorted(groups)
     random.Random(0).shuffle(order)
     pool: dict[str, None] = {}
-    asked = []
+    chosen = []
     for text in order:
         if len(pool) >= POOL:
             break
         pool.update(dict.fromkeys([text, *groups[text]]))
-        right = frozenset(b for b, label in groups[text].items() if label == 1 and b != text)
-        if right:
-            asked.append(Asked(text, right, left_out=text))
+        if any(label == 1 and b != text for b, label in groups[text].items()):
+            chosen.append(text)
+    members: dict[str, set[str]] = {}
+    for text in pool:
+        members.setdefault(alike.of(text), set()).add(text)
+    asked = [
+        Asked(text, frozenset(members[alike.of(text)] - {text}), left_out=text) for text in chosen
+    ]
     about = "在同一话题的问题中找出换了说法的同一个问题（所问的那一句不计）"
     collection = Collection([Text(text, "", text) for text in pool], partial(_fill_entries, pool))
     return QuestionSet("epidemic", about, collection, _first(asked, limit), answered=False)
+
+
+class _Alike:
+    """Texts joined into classes (union by linking)."""
+
+    def __init__(self) -> None:
+        self._link: dict[str, str] = {}
+
+    def of(self, text: str) -> str:
+        """The representative of a text's class."""
+        while (above := self._link.setdefault(text, text)) != text:
+            text = above
+        return text
+
+    def join(self, one: str, other: str) -> None:
+        """Make two classes one."""
+        self._link[self.of(one)] = self.of(other)
 
 
 def _fill_entries(questions: Iterable[str], runtime: Runtime) -> Keys:

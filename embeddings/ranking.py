@@ -31,10 +31,10 @@ COEFFICIENTS = Path(__file__).with_name("coefficients.json")
 # far as some wording is like it.
 FEATURES = (
     "lexical",  # relative BM25 of the passage's best part plus that of its whole
-    "passage",  # relative BM25 of the best part alone
-    "whole",  # relative BM25 of the whole alone
-    "reach_new",  # BM25 of part and whole against that of a text repeating the whole question
-    "reach_known",
+    "part_words_new",  # BM25 of the best part against that of a text repeating the whole question
+    "part_pairs_new",
+    "whole_words_new",  # the same of the whole
+    "whole_pairs_new",
     "cosine_unsure",  # of the best part, times the encoder's trust
     "cosine_sure",
     "cosine_known",
@@ -47,6 +47,7 @@ FEATURES = (
     "breadth",  # the same share in the whole
     "phrase",  # share of the question's matter in the longest unbroken pieces of that part
     "numbers",  # share of the question's numbers in that part
+    "names",  # share of the names that bind the question in the whole
 )
 
 # Below this cosine a wording is not like the question at all: some wording is always nearest.
@@ -163,7 +164,7 @@ def candidates(
     numbers, passages, best, rows = [], [], [], []
     scored = zip(snapshot.segments, snapshot.lexical(question.terms), strict=True)
     for number, (segment, (own, whole)) in enumerate(scored):
-        chosen = _choose(segment, own, whole, query, depth)
+        chosen = _choose(segment, own.sum(axis=0), whole.sum(axis=0), query, depth)
         if len(chosen):
             row, items = _figures(segment, chosen, own, whole, query)
             numbers.append(np.full(len(chosen), number))
@@ -181,9 +182,9 @@ def candidates(
     sure = min(1.0, float(figures["coverage"].max()))
     best_wording = min(1.0, float(figures["wording_cosine"].max()))
     known = best_wording if best_wording >= ALIKE else 0.0
+    for name in ("part_words", "part_pairs", "whole_words", "whole_pairs"):
+        figures[f"{name}_new"] = (1 - known) * figures[name]
     figures |= {
-        "reach_new": (1 - known) * figures["reach"],
-        "reach_known": known * figures["reach"],
         "cosine_unsure": (1 - sure) * figures["cosine"],
         "cosine_sure": sure * figures["cosine"],
         "cosine_known": known * figures["cosine"],
@@ -212,9 +213,10 @@ def _choose(
 def _figures(
     segment: Segment, chosen: Ints, own: Floats, whole: Floats, query: Vectors | None
 ) -> tuple[Matrix, Ints]:
-    """Raw figures of passages, shape (n, 5), and the most telling item of each, shape (n,).
+    """Raw figures of passages, shape (n, 7), and the most telling item of each, shape (n,).
 
-    Columns: part plus whole, part, cosine of parts; wording, cosine of wordings.
+    Columns: words and pairs of the best part, words and pairs of the whole, cosine of parts;
+    wording, cosine of wordings.
     """
     starts, stops = segment.starts[chosen], segment.starts[chosen + 1]
     sizes = stops - starts
@@ -222,29 +224,31 @@ def _figures(
     items = np.arange(ends[-1]) + np.repeat(starts - (ends - sizes), sizes)
     firsts = ends - sizes
     asked = segment.wordings[items]
-    scores = own[items].astype(np.float64)
+    of_kinds = own[:, items].astype(np.float64)
+    scores = of_kinds.sum(axis=0)
     cosines = np.zeros(len(items)) if query is None else segment.cosines(query, items)
-    figures = np.zeros((len(chosen), 5))
-    of_whole = whole[segment.group_of[starts]]
-    figures[:, 1] = np.maximum.reduceat(np.where(asked, 0.0, scores), firsts)
-    figures[:, 0] = figures[:, 1] + of_whole
-    figures[:, 2] = np.maximum.reduceat(np.where(asked, -1.0, cosines), firsts)
-    figures[:, 3] = np.maximum.reduceat(np.where(asked, scores, 0.0), firsts)
-    figures[:, 4] = np.maximum.reduceat(np.where(asked, cosines, 0.0), firsts)
+    figures = np.zeros((len(chosen), 7))
+    figures[:, 0:2] = np.maximum.reduceat(np.where(asked, 0.0, of_kinds), firsts, axis=1).T
+    figures[:, 2:4] = whole[:, segment.group_of[starts]].T
+    figures[:, 4] = np.maximum.reduceat(np.where(asked, -1.0, cosines), firsts)
+    figures[:, 5] = np.maximum.reduceat(np.where(asked, scores, 0.0), firsts)
+    figures[:, 6] = np.maximum.reduceat(np.where(asked, cosines, 0.0), firsts)
     strength = scores + cosines
     order = np.lexsort((-strength, np.repeat(np.arange(len(chosen)), sizes)))
     return figures, items[order[firsts]]
 
 
-def _relative(raw: Matrix, ideal: float, trust: float) -> dict[str, Matrix]:
+def _relative(raw: Matrix, ideal: Floats, trust: float) -> dict[str, Matrix]:
     """Features that follow from raw figures, each of shape (n,)."""
-    both, own, cosine, wording, wording_cosine = raw.T
-    whole = both - own
+    part_words, part_pairs, whole_words, whole_pairs, cosine, wording, wording_cosine = raw.T
+    both = part_words + part_pairs + whole_words + whole_pairs
+    of_words, of_pairs = (max(float(each), 1e-9) for each in ideal)
     return {
         "lexical": both / max(both.max(), 1e-9),
-        "passage": own / max(own.max(), 1e-9),
-        "whole": whole / max(whole.max(), 1e-9),
-        "reach": both / max(2 * ideal, 1e-9),
+        "part_words": part_words / of_words,
+        "part_pairs": part_pairs / of_pairs,
+        "whole_words": whole_words / of_words,
+        "whole_pairs": whole_pairs / of_pairs,
         "cosine": cosine * trust,
         "wording": wording / max(wording.max(), 1e-9),
         "wording_cosine": wording_cosine * trust,
@@ -269,7 +273,18 @@ def _shares(
         "phrase": _phrase(question.matter, of_item),
         "numbers": np.asarray(of_item[numbers].mean(axis=0)) if numbers else np.zeros(len(items)),
         "closeness": _closeness(snapshot, question.terms, segments, items),
+        "names": _names(snapshot, question.names, segments, items),
     }
+
+
+def _names(
+    snapshot: Snapshot, names: Sequence[Sequence[Term]], segments: Ints, items: Ints
+) -> Matrix:
+    """Share of the names that the whole of each item has, pair by pair."""
+    total = np.zeros(len(items))
+    for terms in names:
+        total += snapshot.holds(terms, segments, items)[1].all(axis=0)
+    return total / max(len(names), 1)
 
 
 def _phrase(matter: Sequence[Term], held: Flags) -> Matrix:

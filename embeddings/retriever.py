@@ -194,17 +194,20 @@ class Retriever:
                 )
             return True
 
-    def search(self, text: str, k: int, *, per_group: int = 3) -> list[Hit]:
+    def search(
+        self, text: str, k: int, *, per_group: int = 3, names: Sequence[str] = ()
+    ) -> list[Hit]:
         """Rank passages for a question, best first.
 
         Args:
+            names: those in the text that bind it, such as places.
             k: how many hits at most.
             per_group: how many of one group at most.
         """
         snapshot = self._snapshot
         hits: list[Hit] = []
         seen: Counter[str] = Counter()
-        for candidate in self._ranked(snapshot, text, max(k * DEPTH, LEAST_DEPTH)):
+        for candidate in self._ranked(snapshot, text, max(k * DEPTH, LEAST_DEPTH), names):
             if len(hits) >= k:
                 break
             segment = snapshot.segments[candidate.segment]
@@ -224,10 +227,10 @@ class Retriever:
                 )
         return hits
 
-    def explain(self, text: str, key: str) -> Explanation | None:
+    def explain(self, text: str, key: str, names: Sequence[str] = ()) -> Explanation | None:
         """Why a passage scores as it does for a question; None when it is not in the running."""
         snapshot = self._snapshot
-        for candidate in self._ranked(snapshot, text, LEAST_DEPTH):
+        for candidate in self._ranked(snapshot, text, LEAST_DEPTH, names):
             segment = snapshot.segments[candidate.segment]
             if segment.keys[candidate.passage] == key:
                 terms = Question.of(text).terms
@@ -248,8 +251,10 @@ class Retriever:
         """Share of a question that a text contains, 0 to 1; see `Snapshot.covered`."""
         return self._snapshot.covered
 
-    def _ranked(self, snapshot: Snapshot, text: str, depth: int) -> Iterator[Candidate]:
-        question = Question.of(text)
+    def _ranked(
+        self, snapshot: Snapshot, text: str, depth: int, names: Sequence[str]
+    ) -> Iterator[Candidate]:
+        question = Question.of(text, names)
         if not question.terms or not snapshot.segments:
             return iter(())
         pool = candidates(

@@ -69,15 +69,23 @@ def matter_terms(text: str) -> tuple[Term, ...]:
 
 @dataclass(frozen=True)
 class Question:
-    """The terms of a question: those that rank, and those of its matter, which judge."""
+    """The terms of a question: those that rank, and those of its matter, which judge.
+
+    Attributes:
+        names: terms of each name that binds the question, such as a place.
+    """
 
     terms: tuple[Term, ...]
     matter: tuple[Term, ...]
+    names: tuple[tuple[Term, ...], ...] = ()
 
     @classmethod
-    def of(cls, text: str) -> "Question":
-        """Tokenise a text."""
-        return cls(query_terms(text), matter_terms(text))
+    def of(cls, text: str, names: Sequence[str] = ()) -> "Question":
+        """Tokenise a text, and the names in it that bind it."""
+        bound = tuple(
+            tuple(term for term in query_terms(name) if term.kind == PAIRS) for name in names
+        )
+        return cls(query_terms(text), matter_terms(text), bound)
 
 
 def chains(terms: Sequence[Term]) -> list[list[int]]:
@@ -187,13 +195,16 @@ class Snapshot:
         ]
 
     def lexical(self, terms: Sequence[Term]) -> list[tuple[Floats, Floats]]:
-        """BM25 of every item and every group, a pair of arrays a segment; -inf for dead items."""
+        """BM25 of every item and every group, a pair of arrays a segment; -inf for dead items.
+
+        Their shapes are (kinds of token, items) and (kinds of token, groups).
+        """
         of_items = _weigh(self._passages, terms)
         of_groups = _weigh(self._documents, terms)
         scores = []
         for number, (segment, alive) in enumerate(zip(self.segments, self.alive, strict=True)):
-            own = np.zeros(len(segment), dtype=np.float32)
-            whole = np.zeros(len(segment.groups), dtype=np.float32)
+            own = np.zeros((len(KINDS), len(segment)), dtype=np.float32)
+            whole = np.zeros((len(KINDS), len(segment.groups)), dtype=np.float32)
             for total, blocks, statistics, weighed in (
                 (own, segment.passages, self._passages, of_items),
                 (whole, segment.documents, self._documents, of_groups),
@@ -203,9 +214,9 @@ class Snapshot:
                     if span.start < span.stop:
                         weight = each.term.weight * each.idf
                         norms = statistics[kind].norms[number]
-                        blocks[kind].add_scores(total, span, weight, norms)
+                        blocks[kind].add_scores(total[kind], span, weight, norms)
             if alive is not None:
-                own[~alive] = -np.inf
+                own[:, ~alive] = -np.inf
             scores.append((own, whole))
         return scores
 
@@ -232,10 +243,15 @@ class Snapshot:
         weighed = _weigh(self._passages, terms)
         return np.array([each.term.weight * each.rarity for each in weighed], dtype=np.float32)
 
-    def ideal(self, terms: Sequence[Term]) -> float:
-        """What BM25 of a single item approaches when it repeats every term of a question."""
-        weighed = _weigh(self._passages, terms)
-        return (K1 + 1) * sum(each.term.weight * each.idf for each in weighed)
+    def ideal(self, terms: Sequence[Term]) -> Floats:
+        """What BM25 of a single item approaches when it repeats every term of a question.
+
+        Of each kind of token; shape (kinds,).
+        """
+        found = np.zeros(len(KINDS), dtype=np.float32)
+        for each in _weigh(self._passages, terms):
+            found[each.term.kind] += (K1 + 1) * each.term.weight * each.idf
+        return found
 
     def explain(self, terms: Sequence[Term], segment: int, position: int) -> list[Contribution]:
         """The lexical score of one item, token by token, the largest first."""

@@ -4,10 +4,19 @@ A code's first two digits name the province, four the city, six the county. Nati
 no region; it is written as an empty path.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from kb.errors import NotFound
+
+_NO_PLACES = frozenset(("市辖区", "县", "省直辖县级行政区划", "自治区直辖县级行政区划"))
+# Whose names have that of a people in them.
+_SHORT = {"内蒙古自治区": "内蒙古", "西藏自治区": "西藏"}
+_PEOPLES = "朝鲜|土家|苗|藏|羌|彝|布依|侗|哈尼|壮|傣|白|景颇|傈僳|回|蒙古|哈萨克|柯尔克孜|维吾尔"
+_KIND_OF_PLACE = re.compile(
+    f"(?:省|市|地区|盟|特别行政区|(?:(?:{_PEOPLES})族?)*(?:自治区|自治州))$"
+)
 
 
 class Regions:
@@ -22,6 +31,9 @@ class Regions:
         self._codes: dict[str, list[str]] = {}
         for code, name in self._names.items():
             self._codes.setdefault(name, []).append(code)
+        self._spoken: dict[str, list[str]] = {}
+        for said in sorted({_said(code, name) for code, name in self._names.items()} - {""}):
+            self._spoken.setdefault(said[:2], []).append(said)
 
     @classmethod
     def load(cls, path: Path) -> "Regions":
@@ -52,6 +64,21 @@ class Regions:
         """The name of a division; 全国 for None."""
         return self._names.get(code, code) if code else "全国"
 
+    def mentioned(self, text: str) -> tuple[str, ...]:
+        """The names of places in a text, as people say them: 重庆, 内蒙古, 平度市.
+
+        Of a province or a city without its kind, of a county with it: 和平 or 资源 need not be one.
+        """
+        found: list[str] = []
+        at = 0
+        while at < len(text):
+            here = self._spoken.get(text[at : at + 2], ())
+            name = max((each for each in here if text.startswith(each, at)), key=len, default="")
+            if name and name not in found:
+                found.append(name)
+            at += len(name) or 1
+        return tuple(found)
+
     def path(self, code: str) -> tuple[str, ...]:
         """The division and what it lies in, nearest first: 370283 → 370283, 370200, 370000."""
         outer = (code, f"{code[:4]}00", f"{code[:2]}0000")
@@ -74,3 +101,13 @@ def _significant(code: str | None) -> str:
     while pairs and pairs[-1] in ("00", ""):
         pairs.pop()
     return "".join(pairs)
+
+
+def _said(code: str, name: str) -> str:
+    """A place as people name it; empty for what is only an entry of the table, as 市辖区."""
+    if name in _NO_PLACES:
+        return ""
+    if depth(code) > 2:
+        return name
+    short = _SHORT.get(name) or _KIND_OF_PLACE.sub("", name)
+    return short if len(short) > 1 else name

@@ -126,7 +126,7 @@ class Search:
     def explain(self, text: str, key: str) -> Explanation | None:
         """Why a passage was found; None for a key that the question does not find."""
         retriever = self._index.entries if key.startswith("entry:") else self._index.clauses
-        return retriever.explain(text, key)
+        return retriever.explain(text, key, self._regions.mentioned(text))
 
     def _of_kind(
         self, retriever: Retriever, text: str, scope: Scope, *, limit: int, per_group: int
@@ -134,8 +134,9 @@ class Search:
         """Passages of one kind in scope, and those that only their validity kept out."""
         path = self._regions.path(scope.region) if scope.region else ()
         wanted = limit * OVERFETCH
+        names = self._regions.mentioned(text)
         while True:
-            hits = retriever.search(text, wanted, per_group=per_group)
+            hits = retriever.search(text, wanted, per_group=per_group, names=names)
             found, rejected = self._read(text, hits, scope, path)
             # Fewer hits than wanted may mean that one long document took all the places.
             if len(found) >= limit or wanted >= min(DEEPEST, len(retriever)):
@@ -161,7 +162,10 @@ class Search:
                 found.append(passage)
             else:
                 rejected.append(passage)
-        return _rank(found), _rank(rejected)
+        # What is out of force has what is in force for a rival as well: where a document that was
+        # repealed is the only one, it need not be what is asked about.
+        inside = _rank(found)
+        return inside, _rank(rejected, inside)
 
     def _weigh(self, text: str, passage: Passage, hit: Hit, path: Sequence[str]) -> Passage:
         nearness = 0.0
@@ -267,13 +271,18 @@ def least_confidence(kind: str, wrong_share: float) -> float:
     return calibration(kind).cut(wrong_share)
 
 
-def _rank(passages: list[Passage]) -> list[Passage]:
-    """Order passages of one kind by score and say how sure each one is."""
+def _rank(passages: list[Passage], others: Sequence[Passage] = ()) -> list[Passage]:
+    """Order passages of one kind by score and say how sure each one is.
+
+    Args:
+        others: further rivals.
+    """
     ranked = sorted(passages, key=lambda passage: -passage.score)
     # Only the first few can be answers; the rest keep the confidence of being mere results.
     judged = ranked[:JUDGED]
+    rivals = [*judged, *others[:JUDGED]]
     return [
-        replace(p, confidence=confidence(p.kind, evidence_for(p, judged))) for p in judged
+        replace(p, confidence=confidence(p.kind, evidence_for(p, rivals))) for p in judged
     ] + ranked[JUDGED:]
 
 

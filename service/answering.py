@@ -228,13 +228,18 @@ class Answerer:
 
     def _clarify(self, base: Answer) -> Answer | None:
         """Several entries are possible and none is sure: let the person choose."""
+        fitting = _fitting(base)
         likely = [
-            p for p in base.passages if p.kind == "entry" and p.confidence >= self._cuts.offer
+            p
+            for p in base.passages
+            if p.kind == "entry" and (p.confidence >= self._cuts.offer or p in fitting)
         ]
         clause = _best(base.passages, "clause")
         if not likely:
             return None
-        if clause and clause.confidence >= max(self._cuts.answer["clause"], likely[0].confidence):
+        # A word that several entries have ("公积金") asks for a choice, whatever a clause says.
+        least = max(self._cuts.answer["clause"], likely[0].confidence)
+        if len(fitting) < 2 and clause and clause.confidence >= least:
             return None
         options = tuple(passage.title for passage in likely[:OPTIONS])
         return replace(
@@ -263,11 +268,18 @@ class Answerer:
 
 def _one_of_several(best: Passage, base: Answer) -> bool:
     """Whether a short question ("居住证") fits several entries as a whole, and none by name."""
-    if best.agreement >= OWN_WORDING:
+    if best.closeness >= FITS:
         return False
-    return any(
-        p.kind == "entry" and p.title != best.title and p.breadth >= FITS for p in base.passages
-    )
+    others = [p for p in _fitting(base) if p.title != best.title]
+    if best.agreement >= OWN_WORDING:
+        # Its own wording but for the asking words; others may have the same.
+        others = [p for p in others if p.agreement >= OWN_WORDING]
+    return bool(others)
+
+
+def _fitting(base: Answer) -> list[Passage]:
+    """Entries that contain all of the question."""
+    return [p for p in base.passages if p.kind == "entry" and p.breadth >= FITS]
 
 
 def _refuse(base: Answer) -> Answer:

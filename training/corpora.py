@@ -122,7 +122,7 @@ def texts(data: Path) -> Iterator[str]:
     """Everything, text by text, for counting words and their company."""
     for article in articles(data):
         yield f"{article.law}。{article.chapter}。{article.text}"
-    for pair in (*circulars(data), *services(data)):
+    for pair in services(data):
         yield "。".join(pair)
     compared = reading(data)
     yield from dict.fromkeys(context for _, context in compared)

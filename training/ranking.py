@@ -12,7 +12,7 @@ candidates as likely as possible against the others of their question (condition
 import argparse
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,31 @@ from embeddings import Encoder, StaticEncoder
 from embeddings.ranking import COEFFICIENTS, FEATURES, candidates
 from embeddings.segment import Segment
 from embeddings.snapshot import Question, Snapshot
+from kb.regions import Regions
 from training import bases
 
+REGIONS = Path(__file__).parent.parent / "data" / "dictionary" / "regions.csv"
 EXAMPLES = Path(__file__).parent / "ranking.npz"
 # Candidates of a question: those that rank best by a rough score, and the right ones.
 DEPTH = 100
 KEPT = 30
 RIDGE = 1.0
+# Weights that are set rather than learned. The documents learned from are of one province, and say
+# nothing of others. Look-alikes of entries have a single wording here, so that having much text
+# would seem to speak for an entry.
+GIVEN: dict[str, dict[str, float]] = {
+    "clauses": {"names": 2.0},
+    "entries": {
+        "names": 2.0,
+        **dict.fromkeys(("lexical", "whole_words_new", "whole_pairs_new", "breadth"), 0.0),
+    },
+}
 COLLECTIONS = ("clauses", "entries")
 ROUGH = {
-    "lexical": 4.0,
+    "part_words_new": 2.0,
+    "part_pairs_new": 2.0,
+    "whole_words_new": 2.0,
+    "whole_pairs_new": 2.0,
     "cosine_unsure": 12.0,
     "cosine_sure": 6.0,
     "wording": 2.0,
@@ -70,12 +85,13 @@ def coefficients(examples: Path) -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
     with np.load(examples) as held:
         for name in COLLECTIONS:
-            weights = fit(held[f"{name}.features"], held[f"{name}.right"], held[f"{name}.sizes"])
-            rounded = {
-                feature: round(float(weight), 2)
-                for feature, weight in zip(FEATURES, weights, strict=True)
+            weights = _fit(held, name)
+            found[name] = {
+                "weights": {
+                    feature: round(float(weight), 2)
+                    for feature, weight in zip(FEATURES, weights, strict=True)
+                }
             }
-            found[name] = {"weights": rounded}
     return found
 
 
@@ -96,15 +112,28 @@ def collect(data: Path, half: Encoder, out: Path) -> None:
     np.savez_compressed(out, **arrays)
 
 
-def fit(features: npt.NDArray[np.floating], right: Flags, sizes: npt.NDArray[np.int32]) -> Matrix:
+def _fit(held: Mapping[str, Any], name: str) -> Matrix:
+    features, right, sizes = (held[f"{name}.{part}"] for part in ("features", "right", "sizes"))
+    return fit(features, right, sizes, GIVEN[name])
+
+
+def fit(
+    features: npt.NDArray[np.floating],
+    right: Flags,
+    sizes: npt.NDArray[np.int32],
+    given: Mapping[str, float],
+) -> Matrix:
     """Coefficients of a conditional logit.
 
     Args:
         features: rows of all questions one after the other, shape (n, len(FEATURES)).
         right: whether each row is right, shape (n,).
         sizes: rows of each question.
+        given: features that are not learned from, with the weights they get.
     """
     rows = features.astype(np.float64)
+    set_ = [FEATURES.index(feature) for feature in given]
+    rows[:, set_] = 0.0
     spread = rows.std(axis=0)
     # A feature that hardly varies would get a weight that means nothing.
     scale = np.where(spread > 0.01, spread, np.inf)
@@ -123,7 +152,9 @@ def fit(features: npt.NDArray[np.floating], right: Flags, sizes: npt.NDArray[np.
 
     bounds = [(0.0, None)] * len(FEATURES)
     found = minimize(loss, np.zeros(len(FEATURES)), jac=True, method="L-BFGS-B", bounds=bounds)
-    return np.asarray(found.x / scale)
+    weights = np.asarray(found.x / scale)
+    weights[set_] = list(given.values())
+    return weights
 
 
 def _ask(
@@ -132,11 +163,12 @@ def _ask(
     """Features and rightness of the candidates of every question that has a right one."""
     segment = Segment.build(collection.items, half)
     snapshot = Snapshot([segment], [frozenset()])
+    regions = Regions.load(REGIONS)
     rough = np.array([ROUGH.get(feature, 0.0) for feature in FEATURES])
     found = []
     vectors = half.encode([text for text, _ in collection.asked])
     for (text, wanted), vector in zip(collection.asked, vectors, strict=True):
-        question = Question.of(text)
+        question = Question.of(text, regions.mentioned(text))
         pool = candidates(snapshot, question, vector, trust=half.trust, depth=DEPTH)
         right = np.array([segment.keys[at] in wanted for at in pool.passages], dtype=np.bool_)
         if not right.any():
@@ -155,7 +187,7 @@ def report(examples: Path) -> Sequence[str]:
             features, right = held[f"{name}.features"].astype(np.float64), held[f"{name}.right"]
             sizes = held[f"{name}.sizes"]
             starts = np.cumsum(sizes) - sizes
-            scores = features @ fit(features, right, sizes)
+            scores = features @ _fit(held, name)
             first = [
                 bool(right[at + int(scores[at : at + size].argmax())])
                 for at, size in zip(starts, sizes, strict=True)

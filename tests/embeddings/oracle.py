@@ -36,7 +36,9 @@ class Oracle:
         encoder: Encoder | None,
         *,
         trust: float,
+        names: Sequence[str] = (),
     ) -> None:
+        self.names = names
         self.items = [item for part in parts for item in part]
         self.question = Question.of(question)
         self.text = question
@@ -67,9 +69,14 @@ class Oracle:
         holding, total = sum(token in text for text in corpus), max(len(corpus), least)
         return math.log(1 + (total - holding + 0.5) / (holding + 0.5))
 
-    def bm25(self, by_kind: Sequence[Sequence[Sequence[str]]], at: int) -> float:
+    def bm25(
+        self, by_kind: Sequence[Sequence[Sequence[str]]], at: int, kind: int | None = None
+    ) -> float:
+        """BM25 of one text, of all kinds of token or of one."""
         total = 0.0
         for term in self.question.terms:
+            if kind not in (None, term.kind):
+                continue
             corpus = by_kind[term.kind]
             text = corpus[at]
             norm = K1 * (1 - B + B * len(text) / (sum(map(len, corpus)) / len(corpus)))
@@ -111,6 +118,12 @@ class Oracle:
         held = asked & set(self.of_items[PAIRS][at])
         return len(held) / len(asked) if asked else 0.0
 
+    def names_held(self, group: int) -> float:
+        """Share of the names all of whose pairs are in the whole."""
+        held = set(self.of_groups[PAIRS][group])
+        found = [all(pair in held for pair in pairs(normalise(name))) for name in self.names]
+        return sum(found) / max(len(found), 1)
+
     def closeness(self, at: int) -> float:
         """Dice's coefficient of pairs, of a wording alone."""
         asked = {term.token for term in self.question.terms if term.kind == PAIRS}
@@ -123,25 +136,31 @@ class Oracle:
         return max(places, key=lambda at: self.bm25(self.of_items, at) + self.cosines[at])
 
     def features(self) -> dict[str, dict[str, float]]:
-        ideal = (K1 + 1) * sum(
-            term.weight * self.idf(self.of_items[term.kind], term.token)
-            for term in self.question.terms
-        )
+        ideal = [
+            (K1 + 1)
+            * sum(
+                term.weight * self.idf(self.of_items[kind], term.token)
+                for term in self.question.terms
+                if term.kind == kind
+            )
+            for kind in (0, 1)
+        ]
         found: dict[str, dict[str, float]] = {}
         for key in dict.fromkeys(item.key for item in self.items):
             places = [at for at, item in enumerate(self.items) if item.key == key]
             said = [at for at in places if not self.items[at].wording]
             asked = [at for at in places if self.items[at].wording]
             group = self.groups.index(self.items[places[0]].group)
-            own = max(self.bm25(self.of_items, at) for at in said)
+            parts = [max(self.bm25(self.of_items, at, kind) for at in said) for kind in (0, 1)]
+            wholes = [self.bm25(self.of_groups, group, kind) for kind in (0, 1)]
             wording = max((self.bm25(self.of_items, at) for at in asked), default=0.0)
-            whole = self.bm25(self.of_groups, group)
             best = self.most_telling(key)
             found[key] = {
-                "lexical": own + whole,
-                "passage": own,
-                "whole": whole,
-                "reach": (own + whole) / (2 * ideal),
+                "lexical": sum(parts) + sum(wholes),
+                "part_words": parts[0] / ideal[0],
+                "part_pairs": parts[1] / ideal[1],
+                "whole_words": wholes[0] / ideal[0],
+                "whole_pairs": wholes[1] / ideal[1],
                 "cosine": self.trust * max(self.cosines[at] for at in said),
                 "wording": wording,
                 "wording_cosine": self.trust * max([0.0, *(self.cosines[at] for at in asked)]),
@@ -150,8 +169,9 @@ class Oracle:
                 "breadth": self.share(self.of_groups, group),
                 "phrase": self.phrase(best),
                 "numbers": self.numbers(best),
+                "names": self.names_held(group),
             }
-        for name in ("lexical", "passage", "whole", "wording"):
+        for name in ("lexical", "wording"):
             most = max(row[name] for row in found.values())
             for row in found.values():
                 row[name] /= most or 1.0

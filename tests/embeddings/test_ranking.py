@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from embeddings import HashingEncoder, Item
 from embeddings.ranking import COEFFICIENTS, FEATURES, Candidate, Model, Pool, candidates
 from embeddings.segment import Segment
-from embeddings.snapshot import Question, Snapshot
+from embeddings.snapshot import PAIRS, Question, Snapshot
 from tests.embeddings.oracle import Oracle
 
 repeatable = settings(
@@ -42,9 +42,9 @@ PARTS = (
     ),
 )
 SHARES = (
-    "lexical", "passage", "whole", "wording",
-    "closeness", "coverage", "breadth", "phrase", "numbers",
+    "lexical", "wording", "closeness", "coverage", "breadth", "phrase", "numbers", "names",
 )  # fmt: skip
+REACHES = ("part_words_new", "part_pairs_new", "whole_words_new", "whole_pairs_new")
 BY_MEANING = ("cosine", "wording_cosine")
 QUESTIONS = (
     "失业保险金最长能领24个月还是25个月",
@@ -62,8 +62,8 @@ def joined(row: Mapping[str, float]) -> dict[str, float]:
     found = dict(row)
     for name in row:
         for some, rest in (("_unsure", "_sure"), ("_new", "_known")):
-            if name.endswith(some):
-                base = name.removesuffix(some)
+            base = name.removesuffix(some)
+            if name.endswith(some) and base + rest in row:
                 found[base] = row[name] + row[base + rest]
     return found
 
@@ -166,7 +166,7 @@ def test_every_feature_lies_in_its_range(
         assert all(math.isfinite(value) for value in row.values())
         for name in SHARES:
             assert 0 <= row[name] <= 1 + 1e-6, name
-        assert row["reach"] >= 0
+        assert min(row[name] for name in REACHES) >= 0
         assert abs(row["cosine"]) <= trust + near
         assert 0 <= row["wording_cosine"] <= trust + near
         assert row["coverage"] <= row["breadth"] + 1e-6
@@ -185,8 +185,10 @@ def test_a_passage_scores_by_its_best_part(snapshot: Snapshot) -> None:
     row = figures(snapshot, pool_of(snapshot, question, trust=1.0))["b1"]
     ((own, _), _) = snapshot.lexical(Question.of(question).terms)
     cosines = snapshot.segments[0].cosines(ENCODER.encode([question])[0], np.array([6, 7]))
-    assert row["passage"] == pytest.approx(1.0)
-    assert own[6:8].max() == own.max() > own[6:8].min() > 0
+    assert own[:, 6:8].max() == own.max() > own[:, 6:8].min() > 0
+    known = row["cosine_known"] / row["cosine"]
+    best = own[PAIRS, 6:8].max() / snapshot.ideal(Question.of(question).terms)[PAIRS]
+    assert row["part_pairs_new"] == pytest.approx((1 - known) * best, rel=1e-4)
     assert row["cosine"] == pytest.approx(float(cosines.max()))
     pool = pool_of(snapshot, question)
     [(_, best)] = [each for each in ranked(snapshot, pool, only()) if each[0] == "b1"]
@@ -196,7 +198,8 @@ def test_a_passage_scores_by_its_best_part(snapshot: Snapshot) -> None:
 def test_a_passage_scores_by_its_best_wording(snapshot: Snapshot) -> None:
     question = "医保交够几年退休"
     rows = by_key(snapshot, pool_of(snapshot, question, trust=1.0))
-    ((own, _), _) = snapshot.lexical(Question.of(question).terms)
+    ((of_kinds, _), _) = snapshot.lexical(Question.of(question).terms)
+    own = of_kinds.sum(axis=0)
     assert own[4] > own[5] > 0
     assert rows["a2"]["wording"] == pytest.approx(1.0)
     assert rows["a1"]["wording"] == pytest.approx(float(own[2] / own[4]), abs=1e-6)
@@ -212,7 +215,7 @@ def test_a_passage_is_found_by_a_wording_that_shares_no_word_with_it(snapshot: S
     assert (key, best.best) == ("c1", 0)
     assert best.features["wording"] == best.coverage == pytest.approx(1.0)
     # A wording is not what the passage says.
-    assert best.features["passage"] == 0
+    assert best.features["part_words_new"] == best.features["part_pairs_new"] == 0
 
 
 def test_wordings_have_places_of_their_own_among_the_candidates() -> None:
@@ -254,7 +257,7 @@ def test_dead_groups_are_no_candidates_and_set_no_standard() -> None:
         rows = by_key(both, pool_of(both, "失业保险金24个月", encoder=encoder))
         expected = by_key(alive, pool_of(alive, "失业保险金24个月", encoder=encoder))
         assert rows.keys() == expected.keys() <= {"c1", "d1", "d2"}
-        assert rows["c1"]["lexical"] == rows["c1"]["passage"] == 1
+        assert rows["c1"]["lexical"] == 1
 
 
 def test_candidates_are_found_by_words_or_by_vector(snapshot: Snapshot) -> None:
@@ -296,7 +299,7 @@ def test_trust_scales_cosines_and_nothing_else(snapshot: Snapshot) -> None:
     )
     assert full.keys() == quarter.keys() == none.keys()
     for key, row in full.items():
-        for name in {*row} & {*SHARES, *BY_MEANING, "reach"}:
+        for name in {*row} & {*SHARES, *BY_MEANING}:
             share, zero = (0.25, 0.0) if name in BY_MEANING else (1.0, 1.0)
             assert quarter[key][name] == pytest.approx(share * row[name]), name
             assert none[key][name] == pytest.approx(zero * row[name]), name

@@ -90,3 +90,19 @@ def test_the_shipped_list() -> None:
     assert regions.name("110105") == "朝阳区"
     with pytest.raises(NotFound):
         regions.resolve("朝阳区")
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("重庆市对疫情防控所需药品有什么优惠政策", ("重庆",)),
+        ("内蒙古和西藏的补贴一样吗", ("内蒙古", "西藏")),
+        ("户口在平度市，想到青岛上学", ("平度市", "青岛")),
+        ("西双版纳、延边能异地就医吗", ("西双版纳", "延边")),
+        ("广西广西", ("广西",)),
+        ("和平解决资源纠纷，县城的市辖区怎么办", ()),
+        ("", ()),
+    ],
+)
+def test_places_are_found_as_people_name_them(text: str, places: tuple[str, ...]) -> None:
+    assert Regions.load(SHIPPED).mentioned(text) == places

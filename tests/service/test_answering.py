@@ -237,3 +237,38 @@ def test_a_broken_base_is_an_outcome_and_not_an_exception(
 )  # fmt: skip
 def test_hostile_questions_get_a_normal_outcome(filled: Runtime, text: str) -> None:
     assert ask(filled, text).outcome is not Outcome.ERROR
+
+
+def test_a_word_that_several_entries_have_asks_for_a_choice(filled: Runtime) -> None:
+    save(
+        filled,
+        entry("什么情况下可以提取住房公积金？", "购房、租房、退休时可以提取。"),
+        entry("离职以后住房公积金怎么办？", "账户封存，可以转移。"),
+        entry("住房公积金断缴有什么影响？", "影响贷款资格。"),
+    )
+    answer = ask(filled, "公积金")
+    assert answer.outcome is Outcome.CLARIFY
+    assert len(answer.options) == 3
+    assert all("公积金" in option for option in answer.options)
+
+
+def test_a_repealed_document_is_not_sure_for_being_the_only_one_repealed(filled: Runtime) -> None:
+    """How sure an ended clause is was once worked out among ended clauses alone."""
+    old = regulation("某市居住证办法", "办居住证可以顺便问公积金。", effective=date(2018, 1, 1))
+    new = regulation(
+        "某市居住证条例",
+        "居住证到派出所办理。",
+        effective=date(2025, 1, 1),
+        repeals=["《某市居住证办法》"],
+    )
+    current = regulation("某市公积金办法", "职工缴存公积金。", "提取公积金到中心办理。")
+    for text in (old, new, current):
+        publish(filled.documents, text)
+    save(
+        filled,
+        entry("什么情况下可以提取住房公积金？", "购房、租房、退休时可以提取。"),
+        entry("离职以后住房公积金怎么办？", "账户封存，可以转移。"),
+    )
+    answer = ask(filled, "公积金")
+    assert answer.outcome is Outcome.CLARIFY
+    assert "废止" not in answer.text

@@ -34,7 +34,7 @@ def test_a_feature_that_tells_right_from_wrong_gets_the_weight() -> None:
     sizes = np.full(400, 10, dtype=np.int32)
     scores = 8 * features[:, telling] + random.gumbel(size=4000)
     right = (scores.reshape(400, 10) == scores.reshape(400, 10).max(axis=1)[:, None]).ravel()
-    weights = fit(features, right, sizes)
+    weights = fit(features, right, sizes, {})
     assert 6 < weights[telling] < 10
     others = np.delete(np.abs(weights), telling)
     assert others.max() < 1
@@ -45,7 +45,7 @@ def test_evidence_never_harms() -> None:
     features = random.random((1000, len(FEATURES)))
     right = features[:, FEATURES.index("coverage_new")] < 0.2
     sizes = np.full(10, 100, dtype=np.int32)
-    weights = dict(zip(FEATURES, fit(features, right, sizes), strict=True))
+    weights = dict(zip(FEATURES, fit(features, right, sizes, {}), strict=True))
     assert weights["coverage_new"] == 0
     assert min(weights.values()) >= 0
 
@@ -55,4 +55,15 @@ def test_a_feature_that_hardly_varies_counts_nothing() -> None:
     features[:, 0] = 1.0
     features[3, 0] = 0.99
     right = np.tile([True] + [False] * 9, 20)
-    assert fit(features, right, np.full(20, 10, dtype=np.int32))[0] == 0
+    assert fit(features, right, np.full(20, 10, dtype=np.int32), {})[0] == 0
+
+
+def test_a_given_weight_is_kept_and_not_learned_from() -> None:
+    random = np.random.default_rng(3)
+    features = random.random((1000, len(FEATURES)))
+    names = FEATURES.index("names")
+    right = (np.arange(1000) % 10) == 0
+    features[right, names] = 1.0
+    weights = fit(features, right, np.full(100, 10, dtype=np.int32), {"names": 2.0})
+    assert weights[names] == 2.0
+    assert np.delete(weights, names).max() < 2
