@@ -194,17 +194,18 @@ class Retriever:
                 )
             return True
 
-    def search(self, text: str, k: int, *, per_group: int = 3) -> list[Hit]:
+    def search(self, text: str, k: int, *, per_group: int = 3, also: str = "") -> list[Hit]:
         """Rank passages for a question, best first.
 
         Args:
             k: how many hits at most.
             per_group: how many of one group at most.
+            also: words to look for besides; they judge nothing and the encoder does not see them.
         """
         snapshot = self._snapshot
         hits: list[Hit] = []
         seen: Counter[str] = Counter()
-        for candidate in self._ranked(snapshot, text, max(k * DEPTH, LEAST_DEPTH)):
+        for candidate in self._ranked(snapshot, text, max(k * DEPTH, LEAST_DEPTH), also):
             if len(hits) >= k:
                 break
             segment = snapshot.segments[candidate.segment]
@@ -248,8 +249,10 @@ class Retriever:
         """Share of a question that a text contains, 0 to 1; see `Snapshot.covered`."""
         return self._snapshot.covered
 
-    def _ranked(self, snapshot: Snapshot, text: str, depth: int) -> Iterator[Candidate]:
-        question = Question.of(text)
+    def _ranked(
+        self, snapshot: Snapshot, text: str, depth: int, also: str = ""
+    ) -> Iterator[Candidate]:
+        question = Question.of(text, also)
         if not question.terms or not snapshot.segments:
             return iter(())
         pool = candidates(

@@ -6,7 +6,7 @@ to. The passage says where the answer stands, the whole says what it is about.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -27,6 +27,8 @@ from embeddings.tokenizer import matter, normalise
 # In a base of a few texts every word of theirs is frequent, and one that they lack would outweigh
 # all others; how rare words are is judged as in a base of at least this size.
 LEAST_TOTAL = 1000
+# What a word that was added to a question counts beside those that were asked.
+BESIDES = 0.5
 # Number of the kind of token that is a pair of characters, see `KINDS`.
 PAIRS = 1
 
@@ -69,15 +71,27 @@ def matter_terms(text: str) -> tuple[Term, ...]:
 
 @dataclass(frozen=True)
 class Question:
-    """The terms of a question: those that rank, and those of its matter, which judge."""
+    """The terms of a question: those that rank, and those of its matter, which judge.
+
+    Attributes:
+        added: terms that help to find candidates and to rank them by words, but judge nothing.
+    """
 
     terms: tuple[Term, ...]
     matter: tuple[Term, ...]
+    added: tuple[Term, ...] = ()
 
     @classmethod
-    def of(cls, text: str) -> "Question":
-        """Tokenise a text."""
-        return cls(query_terms(text), matter_terms(text))
+    def of(cls, text: str, also: str = "") -> "Question":
+        """Tokenise a text, and what it is looked for with besides."""
+        terms = query_terms(text)
+        held = {(term.kind, term.key) for term in terms}
+        added = tuple(
+            replace(term, weight=term.weight * BESIDES)
+            for term in query_terms(also)
+            if (term.kind, term.key) not in held
+        )
+        return cls(terms, matter_terms(text), added)
 
 
 def chains(terms: Sequence[Term]) -> list[list[int]]:
