@@ -20,6 +20,7 @@ from kb.installation import identify
 from kb.library import Library
 from kb.regions import Regions
 from kb.search import Scope, Search
+from kb.understanding import Dictionary, Understanding
 from kb.wordings import Wordings
 from service import administration, commands, logs, simulation, worker
 from service.accounts import Accounts, Rules
@@ -50,6 +51,10 @@ from service.wording import SHANGHAI
 
 REGIONS = ROOT / "data" / "dictionary" / "regions.csv"
 WORDINGS = ROOT / "data" / "dictionary" / "wordings.jsonl"
+LOOK_ALIKES = ROOT / "data" / "dictionary" / "lookalikes.txt"
+# Seconds that a start may take to learn the words of the base.
+LEARN_FOR = 3.0
+SYNONYMS = ROOT / "data" / "dictionary" / "synonyms.jsonl"
 MODEL = ROOT / "embeddings" / "model"
 
 
@@ -83,8 +88,9 @@ def compose(
     conversations, composer = Conversations(db, clock), make_composer(settings)
     patience = timedelta(minutes=settings.handoff_minutes)
     handoffs = Handoffs(db, sealer, channels, patience=patience, now=clock)
+    understanding = Understanding(db, search, dictionary(), steps=settings.steps)
     answerer = Answerer(
-        search, conversations, make_cuts(settings), composer=composer, handoffs=handoffs
+        understanding, conversations, make_cuts(settings), composer=composer, handoffs=handoffs
     )
     replies = Replies(
         answerer, conversations, public_url=settings.public_url, region=region, today=today
@@ -98,13 +104,14 @@ def compose(
         library=library,
         indexer=Indexer(db, index, wordings or Wordings.load(WORDINGS)),
         search=search,
+        understanding=understanding,
         conversations=conversations,
         composer=composer,
         answerer=answerer,
         channels=channels,
         inbox=Inbox(InboundLog(db, sealer, clock), channels, replies, threads=settings.threads),
         handoffs=handoffs,
-        finder=Finder(search, library, regions),
+        finder=Finder(understanding, library, regions),
         calls=Calls(db, sealer, now=clock),
         tickets=Tickets(db, sealer, now=clock),
         reports=Reports(db, now=clock),
@@ -124,6 +131,11 @@ def open_database(settings: Settings) -> Database:
     db = Database(settings.url)
     db.migrate()
     return db
+
+
+def dictionary() -> Dictionary:
+    """What the product brings along to understand questions with."""
+    return Dictionary.load(LOOK_ALIKES, SYNONYMS)
 
 
 def session_rules(settings: Settings) -> Rules:
@@ -185,12 +197,17 @@ def create_app(
     settings = settings or Settings.from_env(os.environ)
     runtime = compose(settings, encoder=encoder, channels=channels, now=now)
     runtime.indexer.catch_up()
+    # What is not learnt by then is learnt while serving.
+    runtime.understanding.catch_up(LEARN_FOR)
     # The segmenter's dictionary takes a second to load; no citizen should wait for it.
     runtime.search.passages("预热", Scope(as_of=runtime.today()), limit=1)
     if follow:
         stop = threading.Event()
         threading.Thread(
             target=runtime.indexer.watch, args=(stop,), name="indexer", daemon=True
+        ).start()
+        threading.Thread(
+            target=runtime.understanding.watch, args=(stop,), name="understanding", daemon=True
         ).start()
         jobs = (runtime.inbox.job, runtime.handoffs.deliver)
         threading.Thread(target=worker.watch, args=(stop, jobs), name="worker", daemon=True).start()

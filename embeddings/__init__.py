@@ -3,11 +3,16 @@
 from embeddings.confidence import Evidence, calibration, confidence
 from embeddings.encoder import Encoder, HashingEncoder, SentenceEncoder, StaticEncoder
 from embeddings.errors import EncoderUnavailable, IndexUnavailable, RetrievalError
+from embeddings.pinyin import INITIAL, PinyinReader, Reading, pieces
 from embeddings.retriever import Explanation, Hit, Retriever
 from embeddings.segment import Item
+from embeddings.spelling import Correction, Speller, applied, look_alikes
 from embeddings.tokenizer import normalise
+from embeddings.vocabulary import Vocabulary
 
 __all__ = [
+    "INITIAL",
+    "Correction",
     "Encoder",
     "EncoderUnavailable",
     "Evidence",
@@ -16,11 +21,18 @@ __all__ = [
     "Hit",
     "IndexUnavailable",
     "Item",
+    "PinyinReader",
+    "Reading",
     "RetrievalError",
     "Retriever",
     "SentenceEncoder",
+    "Speller",
     "StaticEncoder",
+    "Vocabulary",
+    "applied",
     "calibration",
     "confidence",
+    "look_alikes",
     "normalise",
+    "pieces",
 ]

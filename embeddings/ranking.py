@@ -162,7 +162,8 @@ def candidates(
         trust: factor of all cosines.
     """
     numbers, passages, best, rows = [], [], [], []
-    scored = zip(snapshot.segments, snapshot.lexical(question.terms), strict=True)
+    scores = snapshot.lexical((*question.terms, *question.added))
+    scored = zip(snapshot.segments, scores, strict=True)
     for number, (segment, (own, whole)) in enumerate(scored):
         chosen = _choose(segment, own.sum(axis=0), whole.sum(axis=0), query, depth)
         if len(chosen):

@@ -195,19 +195,21 @@ class Retriever:
             return True
 
     def search(
-        self, text: str, k: int, *, per_group: int = 3, names: Sequence[str] = ()
+        self, text: str, k: int, *, per_group: int = 3, names: Sequence[str] = (), also: str = ""
     ) -> list[Hit]:
         """Rank passages for a question, best first.
 
         Args:
-            names: those in the text that bind it, such as places.
             k: how many hits at most.
             per_group: how many of one group at most.
+            names: those in the text that bind it, such as places.
+            also: words to look for besides; they judge nothing and the encoder does not see them.
         """
         snapshot = self._snapshot
         hits: list[Hit] = []
         seen: Counter[str] = Counter()
-        for candidate in self._ranked(snapshot, text, max(k * DEPTH, LEAST_DEPTH), names):
+        question = Question.of(text, names=names, also=also)
+        for candidate in self._ranked(snapshot, text, question, max(k * DEPTH, LEAST_DEPTH)):
             if len(hits) >= k:
                 break
             segment = snapshot.segments[candidate.segment]
@@ -230,7 +232,8 @@ class Retriever:
     def explain(self, text: str, key: str, names: Sequence[str] = ()) -> Explanation | None:
         """Why a passage scores as it does for a question; None when it is not in the running."""
         snapshot = self._snapshot
-        for candidate in self._ranked(snapshot, text, LEAST_DEPTH, names):
+        question = Question.of(text, names=names)
+        for candidate in self._ranked(snapshot, text, question, LEAST_DEPTH):
             segment = snapshot.segments[candidate.segment]
             if segment.keys[candidate.passage] == key:
                 terms = Question.of(text).terms
@@ -252,9 +255,8 @@ class Retriever:
         return self._snapshot.covered
 
     def _ranked(
-        self, snapshot: Snapshot, text: str, depth: int, names: Sequence[str]
+        self, snapshot: Snapshot, text: str, question: Question, depth: int
     ) -> Iterator[Candidate]:
-        question = Question.of(text, names)
         if not question.terms or not snapshot.segments:
             return iter(())
         pool = candidates(

@@ -6,7 +6,7 @@ to. The passage says where the answer stands, the whole says what it is about.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -27,6 +27,8 @@ from embeddings.tokenizer import matter, normalise
 # In a base of a few texts every word of theirs is frequent, and one that they lack would outweigh
 # all others; how rare words are is judged as in a base of at least this size.
 LEAST_TOTAL = 1000
+# What a word that was added to a question counts beside those that were asked.
+BESIDES = 0.5
 # Number of the kind of token that is a pair of characters, see `KINDS`.
 PAIRS = 1
 
@@ -73,19 +75,28 @@ class Question:
 
     Attributes:
         names: terms of each name that binds the question, such as a place.
+        added: terms that help to find candidates and to rank them by words, but judge nothing.
     """
 
     terms: tuple[Term, ...]
     matter: tuple[Term, ...]
     names: tuple[tuple[Term, ...], ...] = ()
+    added: tuple[Term, ...] = ()
 
     @classmethod
-    def of(cls, text: str, names: Sequence[str] = ()) -> "Question":
-        """Tokenise a text, and the names in it that bind it."""
+    def of(cls, text: str, *, names: Sequence[str] = (), also: str = "") -> "Question":
+        """Tokenise a text, the names in it that bind it, and what it is looked for with besides."""
+        terms = query_terms(text)
         bound = tuple(
             tuple(term for term in query_terms(name) if term.kind == PAIRS) for name in names
         )
-        return cls(query_terms(text), matter_terms(text), bound)
+        held = {(term.kind, term.key) for term in terms}
+        added = tuple(
+            replace(term, weight=term.weight * BESIDES)
+            for term in query_terms(also)
+            if (term.kind, term.key) not in held
+        )
+        return cls(terms, matter_terms(text), bound, added)
 
 
 def chains(terms: Sequence[Term]) -> list[list[int]]:

@@ -62,6 +62,23 @@ def words(text: str) -> list[str]:
     ]
 
 
+def segment(text: str) -> list[str]:
+    """Segment normalised text into words that follow each other, stop words and all."""
+    return list(_segmenter.cut(text))
+
+
+def general_frequency(word: str) -> int:
+    """How often a word occurs in the segmenter's dictionary of general language, 0 for never."""
+    _segmenter.initialize()
+    return int(_segmenter.FREQ.get(word) or 0)
+
+
+def general_total() -> int:
+    """Sum of all frequencies of general language."""
+    _segmenter.initialize()
+    return int(_segmenter.total)
+
+
 def pairs(text: str) -> list[str]:
     """Overlapping character pairs of each Chinese run; Latin words and numbers stay whole."""
     found: list[str] = []

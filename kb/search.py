@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from itertools import zip_longest
 
-from embeddings import Evidence, Explanation, Hit, Retriever, calibration, confidence
+from embeddings import Evidence, Explanation, Hit, calibration, confidence
 from kb.db import Database
 from kb.index import Index
 from kb.parsing import subdivide
@@ -86,20 +87,27 @@ class Search:
         self._index = index
         self._regions = regions
 
-    def passages(self, text: str, scope: Scope, *, limit: int = 10, per_document: int = 3) -> Found:
+    def passages(
+        self, text: str, scope: Scope, *, limit: int = 10, per_document: int = 3, also: str = ""
+    ) -> Found:
         """Rank what may answer a question.
 
         Args:
             limit: how many passages at most.
             per_document: how many clauses of one document at most.
+            also: official words for what the question says in others, to look for besides.
         """
         began = time.perf_counter()
+        names = self._regions.mentioned(text)
         found: list[list[Passage]] = []
         rejected: list[list[Passage]] = []
         for kind, retriever in (("entry", self._index.entries), ("clause", self._index.clauses)):
             if scope.kind in ("", kind):
+                find = partial(
+                    retriever.search, text, per_group=per_document, names=names, also=also
+                )
                 inside, outside = self._of_kind(
-                    retriever, text, scope, limit=limit, per_group=per_document
+                    find, text, scope, limit=limit, deepest=min(DEEPEST, len(retriever))
                 )
                 found.append(inside[:limit])
                 rejected.append(outside[:limit])
@@ -129,17 +137,22 @@ class Search:
         return retriever.explain(text, key, self._regions.mentioned(text))
 
     def _of_kind(
-        self, retriever: Retriever, text: str, scope: Scope, *, limit: int, per_group: int
+        self,
+        find: Callable[[int], list[Hit]],
+        text: str,
+        scope: Scope,
+        *,
+        limit: int,
+        deepest: int,
     ) -> tuple[list[Passage], list[Passage]]:
         """Passages of one kind in scope, and those that only their validity kept out."""
         path = self._regions.path(scope.region) if scope.region else ()
         wanted = limit * OVERFETCH
-        names = self._regions.mentioned(text)
         while True:
-            hits = retriever.search(text, wanted, per_group=per_group, names=names)
+            hits = find(wanted)
             found, rejected = self._read(text, hits, scope, path)
             # Fewer hits than wanted may mean that one long document took all the places.
-            if len(found) >= limit or wanted >= min(DEEPEST, len(retriever)):
+            if len(found) >= limit or wanted >= deepest:
                 return found, rejected
             wanted = min(wanted * 4, DEEPEST)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from kb.passages import Citation, Passage
-from kb.search import Scope, Search, least_confidence
+from kb.search import Scope, least_confidence
+from kb.understanding import Understanding
 from kb.validity import Validity
 from service import guards, wording
 from service.composers import Composer, quotation
@@ -63,14 +64,15 @@ class Answerer:
 
     def __init__(
         self,
-        search: Search,
+        understanding: Understanding,
         conversations: Conversations,
         cuts: Cuts,
         *,
         composer: Composer,
         handoffs: Handoffs,
     ) -> None:
-        self._search = search
+        self._understanding = understanding
+        self._search = understanding.search
         self._conversations = conversations
         self._cuts = cuts
         self._composer = composer
@@ -139,11 +141,14 @@ class Answerer:
 
     def _from_policies(self, question: Question) -> Answer:
         scope = Scope(as_of=question.as_of, region=question.region)
-        found = self._search.passages(question.text, scope)
+        understood = self._understanding.understand(question.text, scope)
+        question = replace(question, text=understood.text)
+        found = self._search.passages(question.text, scope, also=understood.also)
         base = Answer(
             Outcome.UNANSWERABLE,
             "",
-            understood=question.text,
+            understood=understood.said,
+            rewrites=understood.rewrites,
             passages=found.passages,
             suggestions=_suggestions(found.passages),
             contact=_contact(found.passages),

@@ -26,6 +26,8 @@ from service.runtime import Runtime
 from service.wording import GENERATED, VALIDITY, percent
 
 SAMPLES = ROOT / "data" / "samples"
+# Seconds that one question on the terminal may spend on learning the words of the base.
+LEARN_FOR = 3.0
 ACTOR = "command-line"
 
 
@@ -108,6 +110,7 @@ def ask(composer: Composer, question: str, region: str, as_of: str, as_json: boo
         raise click.ClickException(problem)
     runtime = composer.runtime()
     runtime.indexer.catch_up()
+    runtime.understanding.catch_up(LEARN_FOR)
     answer = runtime.answerer.answer(
         Question(
             text=question,

@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from kb.understanding import STEPS
 from service.addresses import Proxies
 
 PREFIX = "POLICYQA_"
@@ -41,6 +42,12 @@ class Settings:
     wrong_clauses: float = _setting(0.3, "引用条文作答时，允许答错的比例（0 到 1）")
     wrong_options: float = _setting(
         0.75, "请用户选择时，允许选项不对的比例（0 到 1）；越大越多追问"
+    )
+    understand: str = _setting(
+        ",".join(STEPS),
+        "理解问题的步骤，用逗号分隔，去掉哪个就不做哪个：typo 改错字，pinyin 认拼音，"
+        "fuzzy 认拼音时不分平翘舌、前后鼻音、n 和 l、h 和 f，"
+        "synonym 补上规范的说法；填 none 都不做",
     )
     public_url: str = _setting(
         "", "本服务对外的网址，如 https://policy.example.gov.cn；填了以后，发到别处的答复才带链接"
@@ -158,6 +165,11 @@ class Settings:
             return self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
         return self.database_url or f"sqlite:///{self.folder / 'policy.db'}"
 
+    @property
+    def steps(self) -> frozenset[str]:
+        """The steps of understanding a question that are taken."""
+        return frozenset(each.strip() for each in self.understand.split(",") if each.strip())
+
     def _checked(self) -> "Settings":
         problems = []
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -185,6 +197,10 @@ class Settings:
             if not least <= getattr(self, name) <= most:
                 problems.append(f"{PREFIX}{name.upper()} 应在 {least} 到 {most} 之间")
         problems += self._model_problems()
+        problems += [
+            f"{PREFIX}UNDERSTAND 不认识“{each}”，可用的有 {'、'.join(STEPS)}、none"
+            for each in sorted(self.steps - {*STEPS, "none"})
+        ]
         if not self.url.startswith(("sqlite:///", "postgresql+psycopg://")):
             problems.append(f"{PREFIX}DATABASE_URL 只支持 sqlite:/// 或 postgresql://")
         if problems:

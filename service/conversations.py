@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from kb.db import Database
 from kb.errors import NotFound
 from kb.passages import Citation, Passage
+from kb.understanding import Rewrite
 from service import guards, wording
 from service.models import (
     CitedClause,
@@ -90,6 +91,7 @@ class Answer:
     Attributes:
         confidence: probability that the answer is right, 0 to 1.
         understood: the question as it was searched for.
+        rewrites: what was changed or added to get there.
         entry: the reviewed entry that was answered from.
         passages: what else was found, best first.
         options: questions to choose from, when the outcome is `clarify`.
@@ -99,6 +101,7 @@ class Answer:
     text: str
     confidence: float = 0.0
     understood: str = ""
+    rewrites: tuple[Rewrite, ...] = ()
     entry: Passage | None = None
     citations: tuple[Citation, ...] = ()
     passages: tuple[Passage, ...] = ()

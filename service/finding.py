@@ -4,11 +4,14 @@ Hides how suggestions (what is written like that) and search (what means that) a
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 
 from kb.library import Library
 from kb.passages import Passage
 from kb.regions import Regions
-from kb.search import LEAST, Scope, Search, relevant
+from kb.search import LEAST, Scope, relevant
+from kb.understanding import Understanding, Understood
 
 # As many as one can take in at a glance, and pick with one digit.
 SHOWN = 9
@@ -17,13 +20,27 @@ CLAUSES = 3
 LIKELY = 0.2
 # Shared places count for more than high ones (reciprocal rank fusion).
 DAMPING = 4
+SUGGESTED = 8
+# With fewer questions that are written like the text, it may be letters or misspelt.
+FEW = 3
+# Of what a text may stand for, so many are looked up.
+LOOKED_UP = 2
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What somebody who is typing may want: a `question` of the base, or a `term` to look for."""
+
+    text: str
+    kind: str
 
 
 class Finder:
     """Finds while a question is still being typed."""
 
-    def __init__(self, search: Search, library: Library, regions: Regions) -> None:
-        self._search = search
+    def __init__(self, understanding: Understanding, library: Library, regions: Regions) -> None:
+        self._understanding = understanding
+        self._search = understanding.search
         self._library = library
         self._regions = regions
 
@@ -31,7 +48,9 @@ class Finder:
         """At most `SHOWN` passages for a text of any length, entries first; none for no text."""
         if not text.strip():
             return ()
-        found = self._search.passages(text, scope, limit=SHOWN).passages
+        understood = self._meant(text, scope)
+        text, also = understood.text, understood.also
+        found = self._search.passages(text, scope, limit=SHOWN, also=also).passages
         entries = [p for p in found if p.kind == "entry" and _likely(p)]
         clauses = [p for p in relevant(found) if p.kind == "clause"][:CLAUSES]
         written = self._library.matches(text, scope.as_of, limit=SHOWN - CLAUSES)
@@ -43,6 +62,34 @@ class Finder:
                 known[passage.key] = passage
         shown = [known[key] for key in merged if key in known]
         return (*shown[: SHOWN - CLAUSES], *clauses)
+
+    def suggest(self, text: str, day: date) -> list[Suggestion]:
+        """At most `SUGGESTED` ways to go on from the beginning or a part of a question.
+
+        What is written like the text comes first; if nothing is, what it may stand for.
+        """
+        written = self._library.suggest(text, day, limit=SUGGESTED)
+        found = [Suggestion(each, "question") for each in written]
+        if len(written) < FEW:
+            meant = self._understanding.completions(text)
+            found += [Suggestion(each, "term") for each in meant if each not in written]
+            for each in meant[:LOOKED_UP]:
+                if len(found) >= SUGGESTED:
+                    break
+                found += [
+                    Suggestion(question, "question")
+                    for question in self._library.suggest(each, day, limit=SUGGESTED)
+                ]
+        return list(dict.fromkeys(found))[:SUGGESTED]
+
+    def _meant(self, text: str, scope: Scope) -> Understood:
+        """What to look for; of letters that are still being typed, the likeliest word."""
+        understood = self._understanding.understand(text, scope)
+        if understood.rewrites or not text.isascii():
+            return understood
+        if self._library.matches(text, scope.as_of, limit=1):
+            return understood
+        return Understood(next(iter(self._understanding.completions(text)), text))
 
     def _fits(self, passage: Passage, scope: Scope) -> bool:
         path = self._regions.path(scope.region) if scope.region else ()

@@ -204,7 +204,10 @@ class PolicyTools:
                 region=self._region(region),
                 department=department,
             )
-            found = self._runtime.search.passages(_sound(query), scope, limit=limit)
+            understood = self._runtime.understanding.understand(_sound(query), scope)
+            found = self._runtime.search.passages(
+                understood.text, scope, limit=limit, also=understood.also
+            )
             return Results(results=[self._result(each) for each in relevant(found.passages)])
 
     def ask_policy(

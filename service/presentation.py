@@ -7,6 +7,7 @@ from typing import Any
 from kb.library import DocumentView
 from kb.passages import Citation, Passage
 from kb.regions import Regions
+from kb.understanding import Rewrite
 from service.conversations import Answer
 from service.handoff import Words
 from service.wording import VALIDITY
@@ -22,7 +23,7 @@ def answer_json(answer: Answer, regions: Regions) -> dict[str, Any]:
         "ai_generated": answer.ai_generated,
         "confidence": round(answer.confidence, 3),
         "question_understood": answer.understood,
-        "rewrites": [],
+        "rewrites": [rewrite_json(each) for each in answer.rewrites],
         "entry": entry_json(answer.entry, regions) if answer.entry else None,
         "citations": [citation_json(cited) for cited in answer.citations],
         "passages": [passage_json(passage, regions) for passage in answer.passages],
@@ -30,6 +31,11 @@ def answer_json(answer: Answer, regions: Regions) -> dict[str, Any]:
         "suggestions": list(answer.suggestions),
         "contact": {"department": answer.contact.department, "phone": answer.contact.phone},
     }
+
+
+def rewrite_json(rewrite: Rewrite) -> dict[str, str]:
+    """What was changed in a question."""
+    return {"kind": rewrite.kind, "from": rewrite.from_, "to": rewrite.to}
 
 
 def entry_json(passage: Passage, regions: Regions) -> dict[str, Any]:

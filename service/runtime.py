@@ -11,6 +11,7 @@ from kb.indexing import Indexer
 from kb.library import Library
 from kb.regions import Regions
 from kb.search import Search
+from kb.understanding import Understanding
 from service.accounts import Accounts
 from service.addresses import Proxies
 from service.answering import Answerer
@@ -43,6 +44,7 @@ class Runtime:
     library: Library
     indexer: Indexer
     search: Search
+    understanding: Understanding
     conversations: Conversations
     composer: Composer
     answerer: Answerer

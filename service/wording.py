@@ -1,5 +1,6 @@
 """Every sentence that the service itself says; kept in one place so that it can be reviewed."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -55,6 +56,26 @@ def no_match(department: str, phone: str) -> str:
     """An honest refusal that says where to turn."""
     where = f"建议联系{department}（电话{phone}）" if department != HOTLINE else f"建议拨打{phone}"
     return f"抱歉，知识库里没有能确切回答这个问题的政策，我不想给您不可靠的答案。{where}咨询。"
+
+
+def understood_as(rewrites: Sequence[Mapping[str, str]]) -> str:
+    """What was changed in a question, or looked for besides; empty for nothing.
+
+    Args:
+        rewrites: as in the JSON of an answer.
+    """
+    read = [each["to"] for each in rewrites if each["kind"] != "synonym"]
+    added = [each["to"] for each in rewrites if each["kind"] == "synonym"]
+    sentences = []
+    if read:
+        sentences.append(f"已按{_quoted(read)}为您查找。")
+    if added:
+        sentences.append(f"同时查找了{_quoted(added)}。")
+    return "".join(sentences)
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return "、".join(f"“{each}”" for each in dict.fromkeys(words))
 
 
 def display_date(day: date | None) -> str:

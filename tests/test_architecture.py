@@ -17,7 +17,8 @@ MAX_MODULE, MAX_FUNCTION, MAX_PARAMETERS, MAX_POSITIONAL = 500, 50, 5, 4
 # What each layer may import besides the standard library, itself and the layers below.
 ALLOWED = {
     "embeddings": {
-        "numpy", "faiss", "jieba", "opencc", "safetensors", "sentence_transformers", "tokenizers",
+        "numpy", "faiss", "jieba", "opencc", "pypinyin", "safetensors", "sentence_transformers",
+        "tokenizers",
     },
     "kb": {
         "embeddings", "sqlalchemy", "alembic", "lxml", "markdown_it", "openpyxl", "pypdfium2",

@@ -168,7 +168,7 @@ def _ask(
     found = []
     vectors = half.encode([text for text, _ in collection.asked])
     for (text, wanted), vector in zip(collection.asked, vectors, strict=True):
-        question = Question.of(text, regions.mentioned(text))
+        question = Question.of(text, names=regions.mentioned(text))
         pool = candidates(snapshot, question, vector, trust=half.trust, depth=DEPTH)
         right = np.array([segment.keys[at] in wanted for at in pool.passages], dtype=np.bool_)
         if not right.any():

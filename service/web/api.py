@@ -20,6 +20,7 @@ from service.presentation import (
     facets_json,
     message_json,
     passage_json,
+    rewrite_json,
 )
 from service.web import access
 from service.web.metrics import Metrics
@@ -149,8 +150,8 @@ def build(metrics: Metrics, streams: Streams) -> APIBlueprint:
     @api.get("/suggest", summary="输入提示")
     def suggest(query: SuggestQuery) -> Response:
         text = guards.clean(query.q)
-        found = runtime().library.suggest(text, runtime().today()) if text else []
-        return ok(suggestions=[{"text": each, "kind": "question"} for each in found])
+        found = runtime().finder.suggest(text, runtime().today()) if text else []
+        return ok(suggestions=[{"text": each.text, "kind": each.kind} for each in found])
 
     @api.post("/feedback", summary="评价回答")
     def feedback(body: FeedbackBody) -> Response:
@@ -211,7 +212,10 @@ def search_page(query: SearchQuery) -> dict[str, Any]:
         validity=None if query.validity in ("", "any") else Validity(query.validity),
     )
     require(query.page * query.per_page <= SEARCH_DEPTH, "page", "页数超出范围")
-    found = runtime().search.passages(query.q, scope, limit=SEARCH_DEPTH, per_document=5)
+    understood = runtime().understanding.understand(query.q, scope)
+    found = runtime().search.passages(
+        understood.text, scope, limit=SEARCH_DEPTH, per_document=5, also=understood.also
+    )
     results = relevant(found.passages)
     start = (query.page - 1) * query.per_page
     shown = results[start : start + query.per_page]
@@ -223,5 +227,7 @@ def search_page(query: SearchQuery) -> dict[str, Any]:
         "results": [passage_json(passage, runtime().regions) for passage in shown],
         "facets": facets_json(facets(results, runtime().regions)),
         "did_you_mean": None,
+        "question_understood": understood.said,
+        "rewrites": [rewrite_json(each) for each in understood.rewrites],
         "related": related,
     }

@@ -11,13 +11,20 @@ from pydantic import ValidationError
 from kb.library import ClauseView, DocumentView
 from service import guards
 from service.conversations import Question
-from service.presentation import citation_url
+from service.presentation import citation_url, rewrite_json
 from service.web.api import SearchQuery, resolve_region, search_page
 from service.web.metrics import Metrics
 from service.web.requests import local, referring_page
 from service.web.responses import require
 from service.web.runtime import runtime
-from service.wording import GENERATED, VALIDITY, display_date, display_day_of, percent
+from service.wording import (
+    GENERATED,
+    VALIDITY,
+    display_date,
+    display_day_of,
+    percent,
+    understood_as,
+)
 
 EXAMPLES = (
     "灵活就业人员怎么交社保？",
@@ -272,6 +279,8 @@ def _furnish(pages: Blueprint) -> None:
         "highlighted": highlighted,
         "extract": extract,
         "numbered": numbered,
+        "rewrite_json": rewrite_json,
+        "understood_as": understood_as,
     }
     for name, function in filters.items():
         pages.add_app_template_filter(function, name)

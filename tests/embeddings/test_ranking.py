@@ -397,3 +397,17 @@ def test_scores_are_the_sum_of_weighed_features() -> None:
         parts = model.parts(dict(zip(FEATURES, row.tolist(), strict=True)))
         assert tuple(parts) == FEATURES
         assert sum(parts.values()) == pytest.approx(float(score))
+
+
+@pytest.mark.parametrize(
+    "names", [("公积金",), ("公积金", "火星"), ("失业保险", "社会保障卡", "医保")]
+)
+def test_names_count_where_the_whole_has_them(snapshot: Snapshot, names: tuple[str, ...]) -> None:
+    text = "失业保险金和公积金怎么领"
+    question = Question.of(text, names=names)
+    pool = candidates(snapshot, question, ENCODER.encode([text])[0], trust=0.5, depth=100)
+    oracle = Oracle(PARTS, text, ENCODER, trust=0.5, names=names).features()
+    found = by_key(snapshot, pool)
+    assert any(row["names"] for row in found.values())
+    for key, row in found.items():
+        assert row["names"] == pytest.approx(oracle[key]["names"]), key

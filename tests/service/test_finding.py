@@ -13,6 +13,7 @@ from kb.library import Library
 from kb.passages import Passage
 from kb.regions import Regions
 from kb.search import Scope, Search
+from kb.understanding import Dictionary, Understanding
 from service.finding import SHOWN, Finder
 from tests.factories import TODAY, entry, regulation, upload
 from tests.factories import add as add_documents
@@ -36,9 +37,13 @@ def library(database: Database, entries: Entries) -> Library:
 
 
 @pytest.fixture
-def finder(library: Library, search: Search, regions: Regions, indexer: Indexer) -> Finder:
+def finder(
+    database: Database, library: Library, search: Search, regions: Regions, indexer: Indexer
+) -> Finder:
     indexer.catch_up()
-    return Finder(search, library, regions)
+    understanding = Understanding(database, search, Dictionary())
+    understanding.catch_up()
+    return Finder(understanding, library, regions)
 
 
 def titles(passages: tuple[Passage, ...]) -> list[str]:

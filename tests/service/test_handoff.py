@@ -112,7 +112,7 @@ def desk(tmp_path: Path, database_url: str) -> Iterator[Desk]:
     runtime = compose(settings, now=clock)
     handoffs = Handoffs(runtime.db, runtime.sealer, {"chat": channel}, now=clock)
     answerer = Answerer(
-        runtime.search,
+        runtime.understanding,
         runtime.conversations,
         Cuts.allowing(entries=0.15, clauses=0.3, options=0.75),
         composer=ExtractiveComposer(),

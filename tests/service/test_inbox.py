@@ -21,6 +21,7 @@ from kb.db import Database
 from kb.entries import Entries
 from kb.indexing import Indexer
 from kb.search import Search
+from kb.understanding import Dictionary, Understanding
 from service import inbox as inbox_module
 from service import wording
 from service.answering import Answerer, Cuts
@@ -102,7 +103,7 @@ class Desk:
         conversations = Conversations(db, self.clock)
         self.handoffs = Handoffs(db, sealer, {"recording": platform}, now=self.clock)
         answerer = Answerer(
-            search,
+            Understanding(db, search, Dictionary(), steps=()),
             conversations,
             Cuts.allowing(entries=0.15, clauses=0.3, options=0.75),
             composer=ExtractiveComposer(),
