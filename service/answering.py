@@ -139,7 +139,8 @@ class Answerer:
             return None
         return Answer(said[0], said[1], confidence=1.0, understood=question.text)
 
-    def _from_policies(self, question: Question) -> Answer:
+    def _from_policies(self, asked: Question) -> Answer:
+        question = replace(asked, text=guards.impersonal(asked.text))
         scope = Scope(as_of=question.as_of, region=question.region)
         understood = self._understanding.understand(question.text, scope)
         question = replace(question, text=understood.text)

@@ -70,6 +70,16 @@ def mask(text: str) -> str:
     return _replaced(_PLATE, lambda match: match[0][:2] + "*****", text)
 
 
+def impersonal(text: str) -> str:
+    """A text without personal numbers, which say nothing of what is asked; never empty by it."""
+    found = _INVISIBLE.sub("", text)
+    found = _replaced(
+        _DIGITS, lambda match: "" if _mask_digits(match) != match[0] else match[0], found
+    )
+    found = _replaced(_PLATE, lambda match: "", found)
+    return found if found.strip() else text
+
+
 def _replaced(pattern: re.Pattern[str], masked: Callable[[re.Match[str]], str], text: str) -> str:
     narrow = text.translate(_NARROW)
     pieces, done = [], 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.guards import MAX_QUESTION, clean, mask, problem_with, small_talk
+from service.guards import MAX_QUESTION, clean, impersonal, mask, problem_with, small_talk
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,16 @@ def test_remarks_that_need_no_policy(text: str, kind: str) -> None:
 )
 def test_wide_and_invisible_characters_hide_no_number(text: str, masked: str) -> None:
     assert mask(text) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("居住证怎么办 13812345678", "居住证怎么办 "),
+        ("我的车鲁B12345被拍了", "我的车被拍了"),
+        ("2024年交了1234.56元", "2024年交了1234.56元"),
+        ("13812345678", "13812345678"),
+    ],
+)
+def test_what_is_searched_for_has_no_personal_numbers(text: str, left: str) -> None:
+    assert impersonal(text) == left
