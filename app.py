@@ -26,25 +26,25 @@ from service import administration, commands, logs, simulation, worker
 from service.accounts import Accounts, Rules
 from service.addresses import Proxies
 from service.answering import Answerer, Cuts
-from service.calls import Calls
 from service.channels import Channel
 from service.channels.configured import configured
-from service.composers import Composer, ExtractiveComposer, LlmComposer
+from service.composing.composers import Composer, ExtractiveComposer, LlmComposer
+from service.composing.language_model import Endpoint, LanguageModel
 from service.config import ROOT, Settings, secret_key
 from service.conversations import Conversations
-from service.finding import Finder
-from service.handoff import Handoffs
+from service.desk.calls import Calls
+from service.desk.finding import Finder
+from service.desk.handoff import Handoffs
+from service.desk.reports import Reports
+from service.desk.tickets import Tickets
 from service.inbound import InboundLog
 from service.inbox import Inbox
 from service.keys import Keys
-from service.language_model import Endpoint, LanguageModel
 from service.limits import Limits
 from service.replies import Replies
-from service.reports import Reports
 from service.runtime import Runtime
 from service.sealing import Sealer
 from service.sites import Sites
-from service.tickets import Tickets
 from service.web import application
 from service.web.server import Server
 from service.wording import SHANGHAI

@@ -17,9 +17,9 @@ from kb.search import Scope, least_confidence
 from kb.understanding import Understanding
 from kb.validity import Validity
 from service import guards, wording
-from service.composers import Composer, quotation
+from service.composing.composers import Composer, quotation
 from service.conversations import Answer, Contact, Conversations, Outcome, Question
-from service.handoff import Handoffs
+from service.desk.handoff import Handoffs
 
 log = logging.getLogger(__name__)
 

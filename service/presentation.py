@@ -9,7 +9,7 @@ from kb.passages import Citation, Passage
 from kb.regions import Regions
 from kb.understanding import Rewrite
 from service.conversations import Answer
-from service.handoff import Words
+from service.desk.handoff import Words
 from service.wording import VALIDITY
 
 

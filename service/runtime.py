@@ -15,20 +15,20 @@ from kb.understanding import Understanding
 from service.accounts import Accounts
 from service.addresses import Proxies
 from service.answering import Answerer
-from service.calls import Calls
 from service.channels import Channel
-from service.composers import Composer
+from service.composing.composers import Composer
 from service.config import Settings
 from service.conversations import Conversations
-from service.finding import Finder
-from service.handoff import Handoffs
+from service.desk.calls import Calls
+from service.desk.finding import Finder
+from service.desk.handoff import Handoffs
+from service.desk.reports import Reports
+from service.desk.tickets import Tickets
 from service.inbox import Inbox
 from service.keys import Keys
 from service.limits import Limits
-from service.reports import Reports
 from service.sealing import Sealer
 from service.sites import Sites
-from service.tickets import Tickets
 from service.wording import SHANGHAI
 
 

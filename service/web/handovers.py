@@ -7,8 +7,8 @@ from flask import Blueprint, Response, redirect, render_template, request
 
 from kb.passages import Passage
 from service import guards
-from service.handoff import Thread
-from service.readout import readout
+from service.desk.handoff import Thread
+from service.desk.readout import readout
 from service.web.operators import badges, scope
 from service.web.requests import wants_page
 from service.web.responses import ok

@@ -16,10 +16,10 @@ from kb.errors import NotFound
 from kb.passages import Passage
 from kb.search import Scope
 from service import guards
-from service.calls import WRAP_UPS
-from service.finding import SHOWN
-from service.readout import Readout, readout
-from service.reports import REASONS
+from service.desk.calls import WRAP_UPS
+from service.desk.finding import SHOWN
+from service.desk.readout import Readout, readout
+from service.desk.reports import REASONS
 from service.web.requests import wants_page
 from service.web.responses import ok, require
 from service.web.runtime import runtime

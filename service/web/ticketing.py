@@ -8,9 +8,8 @@ from flask import Blueprint, Response, redirect, render_template, request
 from kb.errors import NotFound
 from service import guards
 from service.answering import SPEAKS_OF
-from service.errors import InvalidRequest
-from service.reports import REASONS
-from service.tickets import (
+from service.desk.reports import REASONS
+from service.desk.tickets import (
     NORMAL_DAYS,
     STATES,
     URGENT_DAYS,
@@ -18,6 +17,7 @@ from service.tickets import (
     TicketView,
     deadline,
 )
+from service.errors import InvalidRequest
 from service.web.operators import badges, scope
 from service.web.runtime import runtime
 from service.web.sign_in import current_user, guarded

@@ -27,10 +27,10 @@ from service import wording
 from service.answering import Answerer, Cuts
 from service.channels import Capability, Kind, Rejected, Reply, Response, Undelivered
 from service.channels.recording import EVERYTHING, RecordingChannel
-from service.composers import ExtractiveComposer
+from service.composing.composers import ExtractiveComposer
 from service.conversations import Conversations
+from service.desk.handoff import Handoffs
 from service.errors import NotReady
-from service.handoff import Handoffs
 from service.inbound import KEPT, KEPT_UNSAID, LEASE, Claim, InboundLog
 from service.inbox import Inbox
 from service.models import Conversation, Exchange, Handoff, Inbound, User

@@ -19,7 +19,7 @@ from kb.db import Database
 from kb.errors import Conflict, NotFound
 from kb.models import Department
 from service import guards
-from service.calls import masked
+from service.desk.calls import masked
 from service.errors import InvalidRequest
 from service.models import Ticket, User
 from service.sealing import Sealer

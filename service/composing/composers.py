@@ -13,8 +13,8 @@ from typing import Protocol
 
 from kb.passages import Citation
 from service import guards, wording
-from service.grounding import objection
-from service.language_model import LanguageModel, NoWords
+from service.composing.grounding import objection
+from service.composing.language_model import LanguageModel, NoWords
 
 log = logging.getLogger(__name__)
 

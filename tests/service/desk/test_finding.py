@@ -14,7 +14,7 @@ from kb.passages import Passage
 from kb.regions import Regions
 from kb.search import Scope, Search
 from kb.understanding import Dictionary, Understanding
-from service.finding import SHOWN, Finder
+from service.desk.finding import SHOWN, Finder
 from tests.factories import TODAY, entry, regulation, upload
 from tests.factories import add as add_documents
 

@@ -19,7 +19,7 @@ from kb.errors import Conflict, NotFound
 from service import guards, wording
 from service.channels import Channel
 from service.conversations import Question
-from service.dispatch import CLOSED, FETCHED, PENDING, Dispatch, count, forget_address
+from service.desk.dispatch import CLOSED, FETCHED, PENDING, Dispatch, count, forget_address
 from service.errors import InvalidRequest
 from service.models import Exchange, Handoff, HandoffMessage, User
 from service.sealing import Sealer

@@ -16,11 +16,19 @@ from app import compose, main
 from embeddings import Encoder
 from kb.passages import Citation
 from kb.validity import Validity
-from service import composers, wording
-from service.composers import Composer, Draft, ExtractiveComposer, LlmComposer, quotation, tidy
+from service import wording
+from service.composing import composers
+from service.composing.composers import (
+    Composer,
+    Draft,
+    ExtractiveComposer,
+    LlmComposer,
+    quotation,
+    tidy,
+)
+from service.composing.language_model import FAILURES, Endpoint, LanguageModel
 from service.config import ConfigurationError, Settings
 from service.conversations import Answer, Outcome, Question
-from service.language_model import FAILURES, Endpoint, LanguageModel
 from service.models import Exchange
 from service.presentation import answer_json
 from service.runtime import Runtime
@@ -265,7 +273,9 @@ def test_the_log_has_the_reason_and_not_the_question(
     server.script = lambda request: request.say(b"", 503)
     retelling.compose(QUESTION, CITED)
     reasons = [
-        record.__dict__["reason"] for record in caplog.records if record.name == "service.composers"
+        record.__dict__["reason"]
+        for record in caplog.records
+        if record.name == "service.composing.composers"
     ]
     assert reasons == ["unfounded figure", "status 503"]
     logged = "".join(f"{record.getMessage()}{record.__dict__}" for record in caplog.records)

@@ -9,7 +9,7 @@ import pytest
 
 from kb.passages import Citation, EntryFacts, Passage
 from kb.validity import Validity
-from service.readout import SPOKEN, readout
+from service.desk.readout import SPOKEN, readout
 
 FACTS = EntryFacts(
     id=1,

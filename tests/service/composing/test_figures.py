@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.figures import ABOVE, AFTER, BEFORE, BELOW, LEAST, MOST, Figure, figures, number
+from service.composing.figures import (
+    ABOVE,
+    AFTER,
+    BEFORE,
+    BELOW,
+    LEAST,
+    MOST,
+    Figure,
+    figures,
+    number,
+)
 
 SAME = [
     ("1200元", "1,200元", "１２００元", "一千二百元", "0.12万元", "壹仟贰佰元", "1200.00元"),

@@ -18,12 +18,12 @@ from kb.errors import Conflict, NotFound
 from service import wording
 from service.answering import Answerer, Cuts
 from service.channels import Capability, Channel, Delivery, Message, Reply, Response, Undelivered
-from service.composers import ExtractiveComposer
+from service.composing.composers import ExtractiveComposer
 from service.config import Settings
 from service.conversations import Answer, Outcome, Question, Reach
-from service.dispatch import RETRIES
+from service.desk.dispatch import RETRIES
+from service.desk.handoff import IDLE, Handoffs
 from service.errors import InvalidRequest
-from service.handoff import IDLE, Handoffs
 from service.models import Handoff, HandoffMessage, User
 from service.runtime import Runtime
 from service.sealing import Sealer

@@ -12,10 +12,10 @@ from kb.entries import Entries
 from kb.errors import NotFound
 from kb.library import Library
 from kb.passages import Passage
-from service.calls import KEPT, Calls, Shift, masked
+from service.desk.calls import KEPT, Calls, Shift, masked
+from service.desk.reports import Reports
 from service.errors import InvalidRequest
 from service.models import Call, Lookup, User
-from service.reports import Reports
 from service.sealing import Sealer
 from tests.factories import TODAY, entry
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.language_model import (
+from service.composing.language_model import (
     AT_ONCE,
     FAILURES,
     LONGEST_PAUSE,

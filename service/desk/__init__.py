@@ -1,0 +1,1 @@
+"""The hotline desk: calls, tickets, conversations handed to people, reports of the shift."""
