@@ -6,9 +6,10 @@
 The second one learns from half of the questions only (`bases.shown`): ranking and confidence are
 fitted with it, on the other half.
 
-The table starts from the company that tokens keep (`company`) and learns from pairs of texts
-that belong together, each against all others of its batch (InfoNCE, van den Oord et al. 2018)
-and, where there is one, against a text that only looks alike.
+The table starts from the company that tokens keep (`company`), beside as many random numbers:
+meaning, and room to tell apart what keeps the same company. It learns from pairs of texts that
+belong together, each against all others of its batch (InfoNCE, van den Oord et al. 2018) and,
+where there is one, against a text that only looks alike.
 """
 
 import argparse
@@ -29,7 +30,8 @@ from training import company, corpora, pairs, vocabulary
 from training.bases import shown
 
 OUT = Path(__file__).parent.parent / "embeddings" / "model"
-DIMENSIONS = 256
+# Numbers of a token's vector: from statistics, and random ones at first.
+LEARNT, RANDOM = 256, 256
 TOKENS = 160
 STEPS = 600
 BATCH = 1024
@@ -63,12 +65,12 @@ def start(data: Path) -> tuple[Tokenizer, torch.Tensor]:
     texts = list(corpora.texts(data))
     tokenizer = vocabulary.build(texts, corpora.colloquial(data))
     ids = [np.array(each.ids, dtype=np.int64) for each in tokenizer.encode_batch(texts)]
-    rows = company.table(ids, tokenizer.get_vocab_size(), DIMENSIONS)
-    return tokenizer, torch.from_numpy(rows)
+    rows = torch.from_numpy(company.table(ids, tokenizer.get_vocab_size(), LEARNT))
+    return tokenizer, torch.cat([rows, _random(rows.norm(dim=1, keepdim=True))], dim=1)
 
 
 def learn(tokenizer: Tokenizer, table: torch.Tensor, tasks: Sequence[pairs.Task]) -> torch.Tensor:
-    """The table after training, shape (tokens, DIMENSIONS)."""
+    """The table after training, of the same shape."""
     bag = torch.nn.EmbeddingBag.from_pretrained(table.clone(), freeze=False, mode="mean")
     optimizer = torch.optim.Adam(bag.parameters(), lr=RATE)
     began, total = time.perf_counter(), 0.0
@@ -96,6 +98,12 @@ def save(tokenizer: Tokenizer, table: torch.Tensor, folder: Path) -> None:
     kept = card.read_text(encoding="utf-8") if card.exists() else ""
     SentenceTransformer(modules=[embedding, Normalize()]).save(str(folder))
     card.write_text(kept, encoding="utf-8")
+
+
+def _random(lengths: torch.Tensor) -> torch.Tensor:
+    """Vectors of these lengths, shape (tokens, 1), in random directions."""
+    drawn = torch.randn((len(lengths), RANDOM), generator=torch.Generator().manual_seed(1))
+    return functional.normalize(drawn, dim=1) * lengths
 
 
 def _batches(

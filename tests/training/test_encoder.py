@@ -45,7 +45,6 @@ def test_learning_brings_pairs_together_and_saves_what_it_learned(
 ) -> None:
     monkeypatch.setattr(encoder, "STEPS", 200)
     monkeypatch.setattr(encoder, "RATE", 0.03)
-    monkeypatch.setattr(encoder, "DIMENSIONS", 8)
     tokenizer = vocabulary.build(TEXTS, TEXTS)
     task = Task(1.0)
     for at in (0, 2, 4):
