@@ -11,21 +11,32 @@ import click
 from flask import Flask
 
 from embeddings import Encoder, SentenceEncoder, StaticEncoder
+from kb.amendments import Amendments
+from kb.checks import Checks, read_words
+from kb.clusters import Clusters
 from kb.db import Database
 from kb.documents import Documents
 from kb.entries import Entries
+from kb.filing import Filing
+from kb.history import History
 from kb.index import Index
 from kb.indexing import Indexer
 from kb.installation import identify
+from kb.journal import AuditLog
 from kb.library import Library
+from kb.lookup import Lookup
+from kb.places import Places
 from kb.regions import Regions
 from kb.search import Scope, Search
-from kb.understanding import Dictionary, Understanding
+from kb.suggestions import Suggestions
+from kb.thesaurus import Thesaurus
+from kb.understanding import STEPS, Dictionary, Understanding
+from kb.versions import Versions
 from kb.wordings import Wordings
-from service import administration, commands, logs, simulation, worker
-from service.accounts import Accounts, Rules
+from service import administration, commands, guards, logs, simulation, worker
+from service.accounts import Accounts
 from service.addresses import Proxies
-from service.answering import Answerer, Cuts
+from service.answering import Answerer
 from service.channels import Channel
 from service.channels.configured import configured
 from service.composing.composers import Composer, ExtractiveComposer, LlmComposer
@@ -37,20 +48,44 @@ from service.desk.finding import Finder
 from service.desk.handoff import Handoffs
 from service.desk.reports import Reports
 from service.desk.tickets import Tickets
+from service.golden import GoldenSet
+from service.importing import Importer
+from service.imports import Imports, Store
 from service.inbound import InboundLog
 from service.inbox import Inbox
+from service.insights.closing import Closing
+from service.insights.daily import Daily
+from service.insights.figures import Figures
+from service.insights.freshness import Shelf
+from service.insights.gaps import Gaps
+from service.insights.gathering import Gatherer
+from service.insights.insights import Insights
+from service.insights.phrasings import Phrasings
+from service.insights.routing import Router
+from service.insights.tallies import Tallies
+from service.insights.upkeep import Upkeep
 from service.keys import Keys
+from service.lab import Lab
 from service.limits import Limits
+from service.people import People
+from service.policies import Cuts
+from service.popularity import Popularity
 from service.replies import Replies
 from service.runtime import Runtime
 from service.sealing import Sealer
+from service.second_factor import SecondFactors
+from service.sessions import Rules, Sessions
 from service.sites import Sites
+from service.tunables import Tuned
+from service.tuning import Tuning
 from service.web import application
 from service.web.server import Server
 from service.wording import SHANGHAI
 
 REGIONS = ROOT / "data" / "dictionary" / "regions.csv"
+NICKNAMES = ROOT / "data" / "dictionary" / "nicknames.csv"
 WORDINGS = ROOT / "data" / "dictionary" / "wordings.jsonl"
+BANNED = ROOT / "data" / "dictionary" / "banned.txt"
 LOOK_ALIKES = ROOT / "data" / "dictionary" / "lookalikes.txt"
 # Seconds that a start may take to learn the words of the base.
 LEARN_FOR = 3.0
@@ -81,47 +116,110 @@ def compose(
 
     db, regions = open_database(settings), Regions.load(REGIONS)
     region = regions.resolve(settings.region)
-    index = Index.open(encoder or make_encoder(settings), settings.folder / "index" / identify(db))
+    encoder = encoder or make_encoder(settings)
+    index = Index.open(encoder, settings.folder / "index" / identify(db))
     search, library = Search(db, index, regions), Library(db)
+    suggestions = Suggestions(db, index, regions)
     sealer, limits = Sealer(secret_key(settings)), Limits()
+    sessions, factors = Sessions(db, session_rules(settings), clock), SecondFactors(sealer, clock)
+    accounts = Accounts(db, sessions, factors, limits=limits)
     channels = configured(settings) if channels is None else channels
-    conversations, composer = Conversations(db, clock), make_composer(settings)
+    idle = timedelta(minutes=settings.conversation_minutes)
+    conversations, composer = Conversations(db, clock, idle=idle), make_composer(settings)
     patience = timedelta(minutes=settings.handoff_minutes)
     handoffs = Handoffs(db, sealer, channels, patience=patience, now=clock)
-    understanding = Understanding(db, search, dictionary(), steps=settings.steps)
+    tuning = Tuning(db, tuned_defaults(settings), clock)
+    thesaurus = Thesaurus.load(db, SYNONYMS, clock)
+    words = Dictionary.load(LOOK_ALIKES, thesaurus, Places.load(regions, NICKNAMES))
+    understanding = Understanding(db, search, words, steps=lambda: tuning.current().steps)
     answerer = Answerer(
-        understanding, conversations, make_cuts(settings), composer=composer, handoffs=handoffs
+        understanding,
+        conversations,
+        tuning,
+        composer=composer,
+        handoffs=handoffs,
     )
     replies = Replies(
         answerer, conversations, public_url=settings.public_url, region=region, today=today
     )
+    words_to_avoid = read_words(BANNED)
+    checks = Checks(db, understanding, words=words_to_avoid, mask=guards.mask, now=clock)
+    versions = Versions(db, regions=regions, obstacles=checks.obstacles, now=clock)
+    entries, people = Entries(db, regions=regions, now=clock), People(db, accounts, clock)
+    tables = Store(db, settings.folder / "imports", clock)
     return Runtime(
         settings=settings,
         db=db,
         regions=regions,
-        documents=Documents(db, uploads=settings.folder / "uploads", regions=regions, today=today),
-        entries=Entries(db, regions=regions),
+        documents=Documents(
+            db, uploads=settings.folder / "uploads", regions=regions, today=today, now=clock
+        ),
+        filing=Filing(db, uploads=settings.folder / "uploads", today=today),
+        entries=entries,
+        checks=checks,
+        versions=versions,
+        history=History(db),
+        amendments=Amendments(db),
+        audit_log=AuditLog(db),
         library=library,
+        lookup=Lookup(db, library, index),
         indexer=Indexer(db, index, wordings or Wordings.load(WORDINGS)),
         search=search,
         understanding=understanding,
+        thesaurus=thesaurus,
+        tuning=tuning,
         conversations=conversations,
         composer=composer,
         answerer=answerer,
+        lab=Lab(db, understanding, answerer),
+        golden=GoldenSet(db, regions, clock),
         channels=channels,
         inbox=Inbox(InboundLog(db, sealer, clock), channels, replies, threads=settings.threads),
         handoffs=handoffs,
-        finder=Finder(understanding, library, regions),
+        finder=Finder(understanding, library, suggestions),
+        popularity=Popularity(db, library, regions, now=clock, prefer=suggestions.prefer),
         calls=Calls(db, sealer, now=clock),
         tickets=Tickets(db, sealer, now=clock),
         reports=Reports(db, now=clock),
         sealer=sealer,
         limits=limits,
-        accounts=Accounts(db, limits=limits, now=clock, rules=session_rules(settings)),
+        accounts=accounts,
+        people=people,
+        insights=make_insights(
+            db,
+            versions,
+            gatherer=Gatherer(db, Clusters(encoder), Router(db, search), now=clock),
+            closing=Closing(db, understanding, lambda: Cuts.of(tuning.current()), now=clock),
+            now=clock,
+        ),
+        imports=Imports(tables),
+        importer=Importer(tables, entries, checks=checks, people=people),
         sites=Sites(db, regions),
         keys=Keys(db, limits, clock),
         proxies=Proxies(settings.trusted_proxies),
         now=clock,
+    )
+
+
+def make_insights(
+    db: Database,
+    versions: Versions,
+    *,
+    gatherer: Gatherer,
+    closing: Closing,
+    now: Callable[[], datetime],
+) -> Insights:
+    """What is made of the questions that were asked."""
+    phrasings, tallies = Phrasings(db, versions, now=now), Tallies(db, now=now)
+    return Insights(
+        gatherer=gatherer,
+        gaps=Gaps(db, versions, phrasings, now=now),
+        closing=closing,
+        phrasings=phrasings,
+        tallies=tallies,
+        figures=Figures(db, tallies, now=now),
+        shelf=Shelf(db, now=now),
+        daily=Daily(db, now=now),
     )
 
 
@@ -133,11 +231,6 @@ def open_database(settings: Settings) -> Database:
     return db
 
 
-def dictionary() -> Dictionary:
-    """What the product brings along to understand questions with."""
-    return Dictionary.load(LOOK_ALIKES, SYNONYMS)
-
-
 def session_rules(settings: Settings) -> Rules:
     """How long sessions and passwords last, as configured."""
     return Rules(
@@ -145,6 +238,7 @@ def session_rules(settings: Settings) -> Rules:
         longest=timedelta(hours=settings.session_hours),
         sessions=settings.sessions,
         password=timedelta(days=settings.password_days),
+        second_factor=settings.totp,
     )
 
 
@@ -162,12 +256,13 @@ def make_composer(settings: Settings) -> Composer:
     return LlmComposer(LanguageModel(endpoint))
 
 
-def make_cuts(settings: Settings) -> Cuts:
-    """From which probability on answers are given and offered, as configured."""
-    return Cuts.allowing(
-        entries=settings.wrong_entries,
-        clauses=settings.wrong_clauses,
-        options=settings.wrong_options,
+def tuned_defaults(settings: Settings) -> Tuned:
+    """What holds until an administrator sets it otherwise, as configured."""
+    return Tuned(
+        wrong_entries=settings.wrong_entries,
+        wrong_clauses=settings.wrong_clauses,
+        wrong_options=settings.wrong_options,
+        steps=tuple(each for each in STEPS if each in settings.steps),
     )
 
 
@@ -209,8 +304,21 @@ def create_app(
         threading.Thread(
             target=runtime.understanding.watch, args=(stop,), name="understanding", daemon=True
         ).start()
-        jobs = (runtime.inbox.job, runtime.handoffs.deliver)
+        jobs = (
+            runtime.versions.job,
+            runtime.inbox.job,
+            runtime.handoffs.deliver,
+            runtime.popularity.job,
+        )
         threading.Thread(target=worker.watch, args=(stop, jobs), name="worker", daemon=True).start()
+        # On a thread of its own: checking a large table takes a minute.
+        threading.Thread(
+            target=worker.watch, args=(stop, (runtime.importer.job,)), name="importer", daemon=True
+        ).start()
+        upkeep = (Upkeep(runtime).job,)
+        threading.Thread(
+            target=worker.watch, args=(stop, upkeep), name="upkeep", daemon=True
+        ).start()
     return application.build(runtime, secret_key=secret_key(settings), version=version())
 
 

@@ -1,12 +1,16 @@
 """What query understanding does to the sets of benchmarks/understanding, over the sample base.
 
-    python -m benchmarks.understood [typos clean pinyin colloquial golden] [--steps typo,…] [--json]
+    python -m benchmarks.understood [typos clean pinyin colloquial golden conversations]
+                                    [--steps typo,…] [--json]
 
 - typos: share whose first result is that of the right spelling (and before: as typed);
 - clean: share of right questions whose first result changes;
 - pinyin: share of which the right phrase is understood (full, mixed, fuzzy), or stands in one of
   the first five suggestions (initials);
-- colloquial, golden: hit@1, before and after; questions without a right answer are left out.
+- colloquial, golden: hit@1, before and after; questions without a right answer are left out;
+- conversations: share whose last answer is the right entry, or is that entry first among what was
+  found (before: the last question asked by itself), by set, and by kind in the set "first"; the
+  time is that of all but the search for the answer.
 
 The last column is the median time that understanding adds, in milliseconds.
 """
@@ -21,13 +25,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from app import compose
+from kb.followups import Matter, asks_of_any, matter_of
 from kb.passages import Passage
 from kb.search import Scope
 from kb.understanding import STEPS, Understood
 from service.commands import load_samples
 from service.config import ROOT, Settings
+from service.conversations import Question
 from service.evaluation import names_of
 from service.runtime import Runtime
 
@@ -68,6 +75,17 @@ class Bench:
         understood = self.runtime.understanding.understand(text, self.scope)
         row.milliseconds.append((time.perf_counter() - began) * 1000)
         return understood
+
+    def follow(self, turns: Sequence[str]) -> list[float]:
+        """Milliseconds to understand each turn but the first after what the turns before found."""
+        spent, matter = [], Matter()
+        for turn in turns:
+            began = time.perf_counter()
+            understood = self.runtime.understanding.understand(turn, self.scope, after=matter)
+            spent.append((time.perf_counter() - began) * 1000)
+            if not asks_of_any(turn):
+                matter = matter_of(understood.text, self._found(understood))
+        return spent[1:]
 
     def _found(self, understood: Understood) -> Sequence[Passage]:
         search, also = self.runtime.search, understood.also
@@ -116,7 +134,7 @@ def pinyin(bench: Bench, table: dict[str, Row]) -> None:
         understood = bench.understand(case["typed"], row)
         after = understood.text.replace(" ", "") == case["expect"]
         if case["kind"] == "initials":
-            shown = bench.runtime.finder.suggest(case["typed"], bench.scope.as_of)[:FIVE]
+            shown = bench.runtime.finder.suggest(case["typed"], bench.scope)[:FIVE]
             after = any(case["expect"] in each.text for each in shown)
         row.count(f"{case['typed']} → {understood.text}", before=False, after=after)
 
@@ -131,7 +149,7 @@ def golden(bench: Bench, table: dict[str, Row]) -> None:
     _hits(bench, table["golden/hit@1"], read(GOLDEN))
 
 
-def _hits(bench: Bench, row: Row, cases: Iterator[dict[str, str]]) -> None:
+def _hits(bench: Bench, row: Row, cases: Iterator[dict[str, Any]]) -> None:
     for case in cases:
         if not case["expect"]:
             continue
@@ -141,16 +159,41 @@ def _hits(bench: Bench, row: Row, cases: Iterator[dict[str, str]]) -> None:
         row.count(f"{case['question']} → {understood.text}", before=before, after=after)
 
 
+def conversations(bench: Bench, table: dict[str, Row]) -> None:
+    """The conversation must end at the right entry."""
+    for number, case in enumerate(read(SETS / "conversations.jsonl")):
+        part = case.get("set") or ("first, odd" if number % 2 else "first, even")
+        row, kinds = table[f"conversations/{part}"], table[f"conversations/{case['kind']}"]
+        given = table[f"conversations/{part}, given"]
+        conversation = None
+        for turn in case["turns"]:
+            asked = Question(turn, bench.scope.as_of, conversation_id=conversation)
+            answer = bench.runtime.answerer.answer(asked)
+            conversation = answer.conversation_id
+        found = [answer.entry] if answer.entry else [p for p in answer.passages if p.entry]
+        after = bool(found) and case["expect"] in names_of(found[0])
+        alone = bench.runtime.answerer.answer(Question(case["turns"][-1], bench.scope.as_of))
+        entries = [passage for passage in alone.passages if passage.entry]
+        before = bool(entries) and case["expect"] in names_of(entries[0])
+        name = f"{' / '.join(case['turns'])} → {answer.understood}"
+        for each in (row, kinds):
+            each.milliseconds += bench.follow(case["turns"])
+            each.count(name, before=before, after=after)
+        given.milliseconds.append(0.0)
+        given.count(name, before=before, after=after and answer.entry is not None)
+
+
 MEASURES: dict[str, Callable[[Bench, dict[str, Row]], None]] = {
     "typos": typos,
     "clean": clean,
     "pinyin": pinyin,
     "colloquial": colloquial,
     "golden": golden,
+    "conversations": conversations,
 }
 
 
-def read(path: Path) -> Iterator[dict[str, str]]:
+def read(path: Path) -> Iterator[dict[str, Any]]:
     """The cases of a file."""
     for line in path.read_text(encoding="utf-8").splitlines():
         yield json.loads(line)

@@ -7,7 +7,8 @@ from embeddings.pinyin import INITIAL, PinyinReader, Reading, pieces
 from embeddings.retriever import Explanation, Hit, Retriever
 from embeddings.segment import Item
 from embeddings.spelling import Correction, Speller, applied, look_alikes
-from embeddings.tokenizer import normalise
+from embeddings.tokenizer import normalise, segment
+from embeddings.typeahead import Typeahead, Typed, folded
 from embeddings.vocabulary import Vocabulary
 
 __all__ = [
@@ -28,11 +29,15 @@ __all__ = [
     "SentenceEncoder",
     "Speller",
     "StaticEncoder",
+    "Typeahead",
+    "Typed",
     "Vocabulary",
     "applied",
     "calibration",
     "confidence",
+    "folded",
     "look_alikes",
     "normalise",
     "pieces",
+    "segment",
 ]

@@ -9,6 +9,7 @@ import heapq
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -116,6 +117,12 @@ class PinyinReader:
                     node.beneath.append(word)
                 node = node.child(syllable)
             node.words.append(word)
+
+    def strict(self) -> "PinyinReader":
+        """The same words for people who mix up no sounds."""
+        reader = copy(self)
+        reader._fuzzy = False
+        return reader
 
     def read(
         self, typed: str, *, most: int = 1, initials: bool = True, unfinished: bool = False

@@ -188,6 +188,7 @@ class Snapshot:
         kinds = range(len(KINDS))
         self._passages = [Statistics(tuple(s.passages[kind] for s in segments)) for kind in kinds]
         self._documents = [Statistics(tuple(s.documents[kind] for s in segments)) for kind in kinds]
+        self._asked: tuple[str, dict[tuple[int, int], float]] = ("", {})
         for statistics in (*self._passages, *self._documents):
             _ = statistics.norms  # computed here, in the writer, rather than by the first reader
         self.alive: tuple[Flags | None, ...] = tuple(
@@ -300,15 +301,21 @@ class Snapshot:
 
     def agreement(self, left: str, right: str) -> float:
         """Overlap of two short texts in [0, 1]: Dice's coefficient over tokens by rarity."""
-        ours, theirs = (
-            {
-                (term.kind, term.key): self._passages[term.kind].rarity(term) * KINDS[term.kind][1]
-                for term in matter_terms(text)
-            }
-            for text in (left, right)
-        )
+        # One question is held against many wordings: its own weights are worked out once.
+        asked, ours = self._asked
+        if asked != left:
+            ours = self._rarities(left)
+            self._asked = left, ours
+        theirs = self._rarities(right)
         total = sum(ours.values()) + sum(theirs.values())
         return 2 * sum(ours[at] for at in ours.keys() & theirs.keys()) / total if total else 0.0
+
+    def _rarities(self, text: str) -> dict[tuple[int, int], float]:
+        """What each term of a short text is worth."""
+        return {
+            (term.kind, term.key): self._passages[term.kind].rarity(term) * KINDS[term.kind][1]
+            for term in matter_terms(text)
+        }
 
 
 def _weigh(of_kinds: Sequence[Statistics], terms: Sequence[Term]) -> list[Weighed]:

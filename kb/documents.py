@@ -12,21 +12,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path, PurePath
 
 from sqlalchemy import ColumnElement, Select, String, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
+from kb import clock
 from kb.db import Database
 from kb.departments import department_named
-from kb.errors import DocumentRefused, DocumentUnreadable, KnowledgeError, NotFound
+from kb.errors import Conflict, DocumentRefused, DocumentUnreadable, KnowledgeError, NotFound
 from kb.journal import audit, changed, revision_group
 from kb.metadata import Metadata, extract
-from kb.models import Clause, Document, Repeal, Revision, Status
+from kb.models import Clause, Document, Entry, Flag, Repeal, Revision, Status
 from kb.parsing import ParsedDocument, parse
 from kb.readers import read
 from kb.regions import Regions
+from kb.releases import review_citing
+from kb.revisions import expect_pending, order_periods, repealable
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ log = logging.getLogger(__name__)
 BATCH = 50
 SOURCE_URL = 1024
 _OUTER = str.maketrans("〈〉", "《》")
+_TOUCHED = "documents touched by this transaction"
 # Titles that end so name one regulation for a place, whatever number each version bears.
 _REGULATION = re.compile(r"(法|法典|条例|办法|规定|规则|细则|章程|解释)([（(](试行|暂行)[）)])?$")
 
@@ -74,6 +78,10 @@ class _Read:
     region_code: str | None
 
 
+class _TakenBack(Exception):  # noqa: N818 (no error: ends a transaction that is not to be kept)
+    """Raised to undo what was only tried."""
+
+
 # Statements of every import, built once: building them took longer than running them.
 _OF_FILE = select(Revision).where(Revision.sha256 == bindparam("sha256"))
 # Published revisions of other documents that repeal this one; the reverse of `_named`.
@@ -103,6 +111,7 @@ class Documents:
     Args:
         uploads: folder that keeps the original files; None keeps none.
         today: the current day in China.
+        now: the present instant.
     """
 
     def __init__(
@@ -112,16 +121,28 @@ class Documents:
         uploads: Path | None,
         regions: Regions,
         today: Callable[[], date],
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._uploads = uploads
         self._regions = regions
         self._today = today
+        self._now = now
 
-    def add(self, files: Iterable[Upload], *, actor: str, publish: bool) -> Iterator[Imported]:
+    def add(
+        self,
+        files: Iterable[Upload],
+        *,
+        actor: str,
+        publish: bool,
+        allowed: Callable[[str, str | None], bool] = lambda _department, _region: True,
+    ) -> Iterator[Imported]:
         """Import files one by one; a bad file is reported and stops no other.
 
         Outcomes are yielded only after their transaction has committed.
+
+        Args:
+            allowed: department and region → whether the actor may revise a document of theirs.
         """
         remaining = iter(files)
         while batch := list(islice(remaining, BATCH)):
@@ -131,7 +152,8 @@ class Documents:
                 outcomes = [
                     reading
                     if isinstance(reading, Imported)
-                    else self._store(session, reading, actor=actor, publish=publish)
+                    else self._others(session, reading, allowed)
+                    or self._store(session, reading, actor=actor, publish=publish)
                     for reading in readings
                 ]
             yield from outcomes
@@ -146,6 +168,50 @@ class Documents:
             document = _get(session, document_id)
             self._publish(session, document, document.revisions[-1], actor=actor)
 
+    def approve(self, document_id: int, *, number: int, actor: str) -> None:
+        """Vouch for the newest revision of a document and publish it.
+
+        Args:
+            number: of the revision that the reviewer had before them.
+
+        Raises:
+            NotFound: no such document.
+            Conflict: it is public, sent back or not the newest, or the reviewer worked on it.
+        """
+        with self._writing() as session:
+            document = _get(session, document_id)
+            revision = expect_pending(document, number)
+            if f"|{actor}|" in revision.contributors:
+                raise Conflict("您参与了这份文件的录入，请由另一位同事审核发布")
+            revision.reviewer = actor
+            self._publish(session, document, revision, actor=actor)
+
+    def consequences(self, document_id: int) -> list[tuple[int, str, str]]:
+        """Entries that publishing the newest revision would flag: id, question, reason.
+
+        Found out by publishing and taking it back, so it is what will really happen today.
+
+        Raises:
+            NotFound: no such document.
+        """
+        found: list[tuple[int, str, str]] = []
+        try:
+            with self._db.transaction() as session:
+                self._db.serialise(session)
+                document = _get(session, document_id)
+                open_flags = select(Flag).where(Flag.resolved_at.is_(None))
+                before = {flag.id for flag in session.scalars(open_flags)}
+                self._publish(session, document, document.revisions[-1], actor="")
+                touched = session.info.pop(_TOUCHED, ())
+                review_citing(session, touched, self._today(), self._now())
+                for flag in session.scalars(open_flags.order_by(Flag.entry_id)):
+                    if flag.id not in before:
+                        question = session.get_one(Entry, flag.entry_id).question
+                        found.append((flag.entry_id, question, flag.reason))
+                raise _TakenBack
+        except _TakenBack:
+            return found
+
     def withdraw(self, document_id: int, *, actor: str, reason: str) -> None:
         """Take a document out of every answer; it stays in the base.
 
@@ -157,6 +223,7 @@ class Documents:
             document.status = Status.WITHDRAWN
             document.updated_at = datetime.now(UTC)
             subject = f"document:{document_id}"
+            _touch(session, document)
             audit(session, actor=actor, action="withdraw", subject=subject, reason=reason)
             changed(self._db, session, *(revision_group(each.id) for each in document.revisions))
 
@@ -183,6 +250,9 @@ class Documents:
         with self._db.transaction() as session:
             self._db.serialise(session)
             yield session
+            # In the same transaction: no entry outlives its basis for a moment.
+            touched = session.info.pop(_TOUCHED, ())
+            review_citing(session, touched, self._today(), self._now())
 
     def _read(self, upload: Upload) -> _Read | Imported:
         filename = PurePath(upload.filename.replace("\\", "/")).name
@@ -210,6 +280,19 @@ class Documents:
             sha256.update(upload.source_url.encode())
         return _Read(upload, sha256.hexdigest(), metadata, parsed, region_code)
 
+    def _others(
+        self, session: Session, reading: _Read, allowed: Callable[[str, str | None], bool]
+    ) -> Imported | None:
+        """Refuse a file that would be a revision of somebody else's document."""
+        held = self._same_document(session, reading)
+        if held is None:
+            return None
+        department = held.department.name if held.department else ""
+        if allowed(department, held.region_code):
+            return None
+        said = f"它是《{held.title}》的新版本，那份文件不归您的单位或地区管"
+        return Imported(reading.upload.filename, "failed", reason=said)
+
     def _store(self, session: Session, reading: _Read, *, actor: str, publish: bool) -> Imported:
         upload = reading.upload
         known = session.scalar(_OF_FILE, {"sha256": reading.sha256})
@@ -224,6 +307,7 @@ class Documents:
         if document is None:
             document = self._new_document(session, reading)
         revision = _add_revision(session, document, reading)
+        revision.contributors = f"|{actor}|"
         subject = f"document:{document.id}"
         filename = revision.filename
         audit(session, actor=actor, action=outcome, subject=subject, filename=filename)
@@ -291,7 +375,8 @@ class Documents:
         document.status = Status.PUBLISHED
         document.published_on = document.published_on or self._today()
         document.updated_at = now
-        _order_periods(document)
+        order_periods(document)
+        _touch(session, document)
         self._apply_repeals(session, document, revision, actor)
         subject = f"document:{document.id}"
         audit(session, actor=actor, action="publish", subject=subject, revision=revision.number)
@@ -309,7 +394,7 @@ class Documents:
         day = revision.effective_on or revision.issued_on or self._today()
         targets = [repeal.target for repeal in revision.repeals]
         for older in session.scalars(_named(targets, document)) if targets else ():
-            if _repealable(older, day):
+            if repealable(older, day):
                 _repeal(session, older, day, document.id, actor)
         bears = {
             "id": document.id,
@@ -319,8 +404,15 @@ class Documents:
         }
         for other in session.scalars(_NAMING, bears):
             day = other.effective_on or other.issued_on or self._today()
-            if _repealable(document, day):
+            if repealable(document, day):
                 _repeal(session, document, day, other.document_id, actor)
+
+
+def _touch(session: Session, document: Document) -> None:
+    """Have the entries that rest on a document looked at when the transaction ends."""
+    touched = session.info.setdefault(_TOUCHED, [])
+    if document not in touched:
+        touched.append(document)
 
 
 def _get(session: Session, document_id: int) -> Document:
@@ -380,35 +472,6 @@ def _add_revision(session: Session, document: Document, reading: _Read) -> Revis
     return revision
 
 
-def _start(revision: Revision) -> date:
-    return revision.effective_on or revision.issued_on or date.min
-
-
-def _repealable(document: Document, on: date) -> bool:
-    if document.repealed_on is not None and document.repealed_on <= on:
-        return False
-    known = [each for each in document.revisions if each.published_at] or document.revisions
-    return max(map(_start, known)) < on
-
-
-def _order_periods(document: Document) -> None:
-    """Let each published revision end where the next one begins, in order of their first days.
-
-    One without any date is taken to replace all that were imported before it.
-    """
-    published = [each for each in document.revisions if each.published_at]
-    starts: dict[int, date] = {}
-    for each in published:
-        dated = each.effective_on or each.issued_on
-        starts[each.number] = dated or max(starts.values(), default=date.min)
-    published.sort(key=lambda each: (starts[each.number], each.number))
-    for older, newer in pairwise(published):
-        older.superseded_on = starts[newer.number]
-    latest = published[-1]
-    latest.superseded_on = None
-    document.document_number = latest.document_number or document.document_number
-
-
 def _repeal(
     session: Session, document: Document, on: date, successor_id: int | None, actor: str
 ) -> None:
@@ -416,6 +479,7 @@ def _repeal(
         return
     document.repealed_on = on
     document.successor_id = successor_id
+    _touch(session, document)
     document.updated_at = datetime.now(UTC)
     subject = f"document:{document.id}"
     audit(

@@ -13,7 +13,14 @@ from pathlib import PurePath
 from kb.errors import DocumentUnreadable
 from kb.formats.sheets import BadCell, Rows, read_csv, read_workbook
 from kb.formats.text import clean, decode, one_line
-from kb.formats.workbook import Example, csv_table, template_workbook, workbook
+from kb.formats.workbook import (
+    FORMULA_START,
+    Example,
+    csv_table,
+    harmless,
+    template_workbook,
+    workbook,
+)
 
 MAX_BYTES = 50 * 2**20
 TABLE_SUFFIXES = (".xlsx", ".csv", ".jsonl")
@@ -51,8 +58,6 @@ _DATE_FORMS = re.compile(
     r"(\d{4})(?:-(\d{1,2})-(\d{1,2})|/(\d{1,2})/(\d{1,2})|年(\d{1,2})月(\d{1,2})日|(\d{2})(\d{2}))"
     r"(?:[ T]00:00(?::00)?)?"
 )
-# What a spreadsheet takes for the beginning of a formula; full-width signs count in some of them.
-_FORMULA_START = re.compile(r"'*\s*[=+\-@\t\r＝＋－＠]")
 
 Raw = str | date | BadCell | list[str]
 
@@ -228,7 +233,7 @@ _NAMES = {
 
 
 def _unescaped(cell: str | date | BadCell) -> str | date | BadCell:
-    if isinstance(cell, str) and cell.startswith("'") and _FORMULA_START.match(cell):
+    if isinstance(cell, str) and cell.startswith("'") and FORMULA_START.match(cell):
         return cell[1:]
     return cell
 
@@ -428,10 +433,16 @@ def write_entries(records: Iterable[EntryRecord], suffix: str) -> bytes:
     return writer(records)
 
 
-def template() -> bytes:
-    """Return an empty XLSX entry table with notes and an example row that import skips."""
+def template(choices: Mapping[str, Sequence[str]] | None = None) -> bytes:
+    """Return an empty XLSX entry table with notes and an example row that import skips.
+
+    Args:
+        choices: English field name → values that its column offers.
+    """
     notes = {HEADINGS[name]: note for name, note in _NOTES.items()}
-    example = Example(_row(_EXAMPLE), tuple(STATUSES))
+    offered = {"status": tuple(STATUSES), **(choices or {})}
+    lists = {HEADINGS[name]: values for name, values in offered.items()}
+    example = Example(_row(_EXAMPLE), lists)
     return template_workbook(_headings(), notes, example)
 
 
@@ -442,7 +453,7 @@ _NOTES = {
     "answer": f"必填。完整答复，可以分段，不超过 {MAX_ANSWER} 字。",
     "short_answer": f"适合微信或电话的简短答复，不超过 {MAX_SHORT_ANSWER} 字。",
     "department": "必填。对这条答复负责的单位全称。",
-    "region": "六位行政区划代码或地名；不填则适用默认地区。",
+    "region": "六位行政区划代码或地名；不填则适用您账号的地区，账号不限地区的适用各地。",
     "topic": "主题分类，例如：医疗保障。",
     "tags": "关键词，用顿号或换行分开。",
     "audience": "个人、企业等。",
@@ -469,9 +480,7 @@ def _row(record: EntryRecord) -> list[str | date | None]:
             value = ("、" if name == "tags" else "\n").join(value)
         if name == "status":
             value = _STATUS_WORDS.get(value, value)
-        if isinstance(value, str) and _FORMULA_START.match(value):
-            value = f"'{value}"
-        cells.append(value)
+        cells.append(harmless(value))
     return cells
 
 

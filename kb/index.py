@@ -4,18 +4,25 @@ Apart, neither crowds out the other, and how rare a word is gets counted among t
 kind: a reviewed answer is found alike beside ten documents and beside a hundred thousand.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from embeddings import Encoder, Retriever
+from embeddings import Encoder, Retriever, Typeahead
 
 
 @dataclass(frozen=True)
 class Index:
-    """Two retrievers, each of which follows the change log for groups of its own kind."""
+    """Two retrievers, each of which follows the change log for groups of its own kind.
+
+    Attributes:
+        questions: wordings of entries, for what is still being typed; only in memory.
+        titles: titles of documents, likewise.
+    """
 
     clauses: Retriever
     entries: Retriever
+    questions: Typeahead = field(default_factory=Typeahead)
+    titles: Typeahead = field(default_factory=Typeahead)
 
     @classmethod
     def open(cls, encoder: Encoder, folder: Path) -> "Index":

@@ -8,18 +8,19 @@ a change is applied.
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, islice
+from typing import Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
-from embeddings import Item, Retriever
+from embeddings import Item
 from kb.db import Database
 from kb.index import Index
 from kb.journal import ENTRIES, REVISIONS, entry_group, revision_group
-from kb.models import Change, Clause, Document, Entry, Revision, Status
+from kb.models import Change, Clause, Document, Entry, Phrasing, Revision, Status
 from kb.wordings import UNKNOWN, Wordings
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,11 @@ class Indexer:
             _Follower(db, index.entries, ENTRIES, _entry_items),
             _Follower(db, index.clauses, REVISIONS, clause_items),
         )
+        # Made anew in every process, from the beginning of the log.
+        self._typed = (
+            _Follower(db, index.questions, ENTRIES, _wording_items),
+            _Follower(db, index.titles, REVISIONS, _title_items),
+        )
 
     def catch_up(self) -> int:
         """Apply all changes that the index has not seen; return how many there were.
@@ -61,7 +67,9 @@ class Indexer:
         Raises:
             EncoderUnavailable: the changes stay open and are taken up by the next call.
         """
-        return sum(follower.catch_up() for follower in self._followers)
+        applied = sum(follower.catch_up() for follower in self._followers)
+        self._follow_typed()
+        return applied
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Index everything from nothing; return the number of groups.
@@ -82,6 +90,7 @@ class Indexer:
                 done += count
                 if progress:
                     progress(done, total)
+        self._follow_typed()
         return total
 
     def close(self) -> None:
@@ -104,6 +113,7 @@ class Indexer:
     def watch(self, stop: threading.Event, interval: float = 0.2) -> None:
         """Follow the log until told to stop; run in a thread of its own."""
         jobs: list[tuple[Callable[[], object], float]] = [(self.merge, MERGE_EVERY)]
+        jobs.append((self._follow_typed, interval))
         jobs += [(follower.catch_up, interval) for follower in self._followers]
         threads = [
             threading.Thread(target=_repeat, args=(job, stop, pause), daemon=True)
@@ -115,14 +125,30 @@ class Indexer:
         for thread in threads:
             thread.join(timeout=30)
 
+    def _follow_typed(self) -> None:
+        for follower in self._typed:
+            follower.catch_up()
+
+
+class _Followed(Protocol):
+    """What `_Follower` keeps level with the log: a retriever or a typeahead."""
+
+    position: int
+
+    def apply(self, items: Sequence[Item], *, replaced: Iterable[str], position: int) -> None: ...
+
+    def clear(self) -> None: ...
+
+    def merge(self) -> bool: ...
+
 
 class _Follower:
-    """One retriever and its place in the change log."""
+    """One retriever or typeahead and its place in the change log."""
 
     def __init__(
         self,
         db: Database,
-        retriever: Retriever,
+        retriever: _Followed,
         prefix: str,
         items: Callable[[Session, Sequence[int]], Iterator[Item]],
     ) -> None:
@@ -282,3 +308,37 @@ def _entry_items(session: Session, entry_ids: Sequence[int]) -> Iterator[Item]:
             yield Item(group, wording, "", group, wording=True)
         for part in windows(entry.answer):
             yield Item(group, part, entry.question, group)
+
+
+def _wording_items(session: Session, entry_ids: Sequence[int]) -> Iterator[Item]:
+    """Standard questions, each with its other wordings after it."""
+    published = (Entry.id.in_(entry_ids), Entry.status == Status.PUBLISHED)
+    others: dict[int, list[str]] = {}
+    for entry_id, text in session.execute(
+        select(Phrasing.entry_id, Phrasing.text)
+        .join(Phrasing.entry)
+        .where(*published, Phrasing.negative.is_(False))
+        .order_by(Phrasing.entry_id, Phrasing.ordinal)
+    ):
+        others.setdefault(entry_id, []).append(text)
+    entries = select(Entry.id, Entry.question).where(*published).order_by(Entry.id)
+    for entry_id, question in session.execute(entries):
+        group = entry_group(entry_id)
+        for wording in (question, *others.get(entry_id, ())):
+            yield Item(group, wording, "", group, wording=True)
+
+
+def _title_items(session: Session, revision_ids: Sequence[int]) -> Iterator[Item]:
+    """Titles of documents, under the name of each of their revisions."""
+    rows = session.execute(
+        select(Revision.id, Document.id, Document.title)
+        .join(Revision.document)
+        .where(
+            Revision.id.in_(revision_ids),
+            Revision.published_at.is_not(None),
+            Document.status == Status.PUBLISHED,
+        )
+        .order_by(Revision.id)
+    )
+    for revision_id, document_id, title in rows:
+        yield Item(f"document:{document_id}", title, "", revision_group(revision_id))

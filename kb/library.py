@@ -4,24 +4,20 @@ Writing is in `kb.documents` and `kb.entries`, finding in `kb.search`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import joinedload, selectinload
 
 from kb.db import Database
 from kb.errors import NotFound
-from kb.models import Change, Clause, Document, Entry, Phrasing, Revision, Status
-from kb.passages import Passage, load_passages, period, revision_on
+from kb.grounds import period, revision_on
+from kb.models import Change, Clause, Document, Entry, Revision, Status
+from kb.passages import Passage, load_passages
 from kb.validity import Validity
 
-PAIR = 2
-# Of more wordings than this, only the shortest are looked at.
-CONSIDERED = 200
-# What a standard question has ahead of other wordings.
-OWN = 0.1
 _KEY = re.compile(r"(entry|clause):[1-9]\d{0,8}")
 
 
@@ -58,14 +54,6 @@ class DocumentView:
     published_on: date | None
     successor: tuple[int, str] | None
     clauses: tuple[ClauseView, ...]
-
-
-@dataclass(frozen=True)
-class Match:
-    """An entry that is written like what somebody types."""
-
-    entry_id: int
-    question: str
 
 
 @dataclass(frozen=True)
@@ -132,33 +120,6 @@ class Library:
             found = load_passages(session, keys, day)
         return [found[key] for key in keys if key in found]
 
-    def suggest(self, text: str, day: date, *, limit: int = 8) -> list[str]:
-        """Standard questions of the entries that are written like a text, see `matches`."""
-        return [match.question for match in self.matches(text, day, limit=limit)]
-
-    def matches(self, text: str, day: date, *, limit: int = 8) -> list[Match]:
-        """Entries one of whose wordings contains a text, or all parts of it; the closest first.
-
-        Wordings that begin with the text come before those that contain it, and of these the
-        shorter ones; then those that contain its pairs of characters in any order.
-        """
-        with self._db.reading() as session:
-            found = list(_containing(session, [text], day))
-            if len({entry_id for entry_id, _, _ in found}) < limit and len(text) > PAIR:
-                pairs = [text[at : at + PAIR] for at in range(len(text) - 1)]
-                found += _containing(session, pairs, day)
-        best: dict[int, tuple[float, str]] = {}
-        for entry_id, question, wording in found:
-            closeness = _closeness(text, wording, own=wording == question)
-            if entry_id not in best or closeness > best[entry_id][0]:
-                best[entry_id] = (closeness, question)
-        ranked = sorted(best, key=lambda entry_id: (-best[entry_id][0], entry_id))
-        seen: dict[str, Match] = {}
-        for entry_id in ranked:
-            # The same question may be answered for several regions: one line is enough.
-            seen.setdefault(best[entry_id][1], Match(entry_id, best[entry_id][1]))
-        return list(seen.values())[:limit]
-
     def counts(self) -> Counts:
         """How much there is, and the number of the last change."""
         with self._db.reading() as session:
@@ -168,38 +129,6 @@ class Library:
             )
             changes = session.scalar(select(func.max(Change.number))) or 0
         return Counts(documents, clauses, entries, changes)
-
-
-def _containing(
-    session: Session, parts: Sequence[str], day: date
-) -> Iterator[tuple[int, str, str]]:
-    """(entry, its question, wording) for wordings that contain all of some parts."""
-    for wording in (Entry.question, Phrasing.text):
-        query = (
-            select(Entry.id, Entry.question, wording)
-            .where(
-                *(wording.icontains(part, autoescape=True) for part in parts),
-                Entry.status == Status.PUBLISHED,
-                func.coalesce(Entry.effective_on, day) <= day,
-                func.coalesce(Entry.expires_on, day) >= day,
-            )
-            # Of very many the shorter ones are the closer ones.
-            .order_by(func.length(wording), Entry.id)
-            .limit(CONSIDERED)
-        )
-        if wording is Phrasing.text:
-            query = query.join(Phrasing, Phrasing.entry_id == Entry.id).where(
-                Phrasing.negative.is_(False)
-            )
-        yield from session.execute(query)
-
-
-def _closeness(text: str, wording: str, *, own: bool) -> float:
-    """How well a text fits a wording, 0 to 3; a standard question a bit better."""
-    share = len(text) / max(len(wording), len(text))
-    at = wording.lower().find(text.lower())
-    place = 0.0 if at < 0 else 2.0 if at == 0 else 1.0
-    return place + share + (OWN if own else 0.0)
 
 
 def _document_view(

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    CheckConstraint,
     Column,
     Date,
     DateTime,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy import text as sql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
@@ -156,6 +158,11 @@ class Revision(Base):
     superseded_on: Mapped[date | None]
     published_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    # Names of all who worked on it before it was public, each between bars: "|alice|bob|".
+    contributors: Mapped[str] = mapped_column(Text, default="", server_default=sql("''"))
+    reviewer: Mapped[str | None] = mapped_column(String(64))
+    # Why a reviewer sent it back; empty while it waits for one.
+    reason: Mapped[str] = mapped_column(Text, default="", server_default=sql("''"))
 
     document: Mapped[Document] = relationship(back_populates="revisions")
     clauses: Mapped[list["Clause"]] = relationship(
@@ -193,7 +200,10 @@ class Repeal(Base):
 
 
 class Entry(Base):
-    """A reviewed question and its answer."""
+    """A reviewed question and its answer, as citizens get it now; `EntryVersion` has its history.
+
+    One that was never public bears what its latest draft says.
+    """
 
     __tablename__ = "entry"
     __table_args__ = (Index("ix_entry_question_region", "question", "region_code"),)
@@ -225,8 +235,6 @@ class Entry(Base):
     )
     tags: Mapped[list[Tag]] = relationship(secondary=entry_tag, order_by=Tag.name)
 
-    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 (SQLAlchemy's name)
-
 
 class Phrasing(Base):
     """Another wording of an entry's question, or (negative) one that it must not answer."""
@@ -257,12 +265,139 @@ class Basis(Base):
     text: Mapped[str] = mapped_column(String(512))
     target: Mapped[str] = mapped_column(String(512), index=True)
     article: Mapped[str] = mapped_column(String(64), default="")
+    # What the cited words were when somebody last vouched for the entry, see `kb.amendments`.
+    sketch: Mapped[str] = mapped_column(String(64), default="", server_default=sql("''"))
 
     entry: Mapped[Entry] = relationship(back_populates="bases")
 
 
+class State(enum.StrEnum):
+    """Where a version of an entry stands; `kb.versions` says which step leads where."""
+
+    DRAFT = "draft"
+    DISCARDED = "discarded"
+    SUBMITTED = "submitted"
+    RETURNED = "returned"
+    APPROVED = "approved"
+    PUBLISHED = "published"
+    IN_REVIEW = "in_review"
+    EXPIRED = "expired"
+    REPEALED = "repealed"
+    REVISED = "revised"
+    WITHDRAWN = "withdrawn"
+
+
+class EntryVersion(Base):
+    """One version of an entry: what was written, who vouched for it, when citizens got it.
+
+    The database itself refuses to change the content once it was submitted, to delete a version,
+    to let anyone review what they contributed to, and to have two versions under way at once.
+
+    Attributes:
+        number: of the entry's versions; `entry.version` is that of the public one.
+        content: the fields of an `EntryRecord` but its status.
+        origin: "edit" needs a reviewer; "import" is an administrator's bulk act.
+        contributors: names of all who wrote on it, each between bars: "|alice|bob|".
+        edits: how often it was saved, so that nobody overwrites what they have not seen.
+        publish_at: when an approved version is to be published.
+        public_from: when it became what citizens get.
+        public_until: when another one took its place, or it was withdrawn.
+    """
+
+    __tablename__ = "entry_version"
+    __table_args__ = (
+        UniqueConstraint("entry_id", "number"),
+        Index(
+            "uq_entry_version_open",
+            "entry_id",
+            unique=True,
+            sqlite_where=sql("state IN ('draft', 'submitted', 'approved')"),
+            postgresql_where=sql("state IN ('draft', 'submitted', 'approved')"),
+        ),
+        CheckConstraint(
+            "reviewer IS NULL OR replace(contributors, '|' || reviewer || '|', '') = contributors",
+            name="reviewed_by_another",
+        ),
+        CheckConstraint(
+            "origin <> 'edit' OR reviewer IS NOT NULL"
+            " OR state IN ('draft', 'discarded', 'submitted')",
+            name="reviewed_at_all",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id"))
+    number: Mapped[int]
+    state: Mapped[State] = mapped_column(
+        Enum(State, native_enum=False, length=16, values_callable=lambda s: [k.value for k in s]),
+        index=True,
+    )
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)
+    origin: Mapped[str] = mapped_column(String(16))
+    based_on: Mapped[int | None]
+    author: Mapped[str] = mapped_column(String(64), index=True)
+    contributors: Mapped[str] = mapped_column(Text)
+    edits: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    saved_at: Mapped[datetime]
+    submitted_at: Mapped[datetime | None]
+    reviewer: Mapped[str | None] = mapped_column(String(64))
+    reviewed_at: Mapped[datetime | None]
+    comment: Mapped[str] = mapped_column(Text, default="")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    publish_at: Mapped[datetime | None]
+    public_from: Mapped[datetime | None]
+    public_until: Mapped[datetime | None]
+
+    entry: Mapped[Entry] = relationship()
+
+
+class Flag(Base):
+    """Something that happened to the basis of one version of an entry, and what was done about it.
+
+    Attributes:
+        reason: repealed, expired, amended, removed or renumbered.
+        article: as the entry cites it; empty where it cites the whole document.
+        since: first day on which it is so.
+        withhold_on: first day on which citizens no longer get the version, unless it was confirmed;
+            None where they go on getting it.
+        sketch: of the words that now stand in place of the cited ones.
+        found: where the cited words stand now, when only their number changed.
+        how: confirmed, revised, withdrawn, or lifted when it turned out not to be so.
+    """
+
+    __tablename__ = "flag"
+    __table_args__ = (
+        UniqueConstraint(
+            "entry_id", "version", "reason", "document_id", "article", "since", name="uq_flag_event"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id"))
+    version: Mapped[int]
+    reason: Mapped[str] = mapped_column(String(16))
+    document_id: Mapped[int] = mapped_column(ForeignKey("document.id"), index=True)
+    article: Mapped[str] = mapped_column(String(64), default="")
+    since: Mapped[date]
+    withhold_on: Mapped[date | None]
+    sketch: Mapped[str] = mapped_column(String(64), default="")
+    found: Mapped[str] = mapped_column(String(255), default="")
+    raised_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None] = mapped_column(index=True)
+    resolved_by: Mapped[str] = mapped_column(String(64), default="")
+    how: Mapped[str] = mapped_column(String(16), default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+
+    document: Mapped[Document] = relationship()
+
+
 class Audit(Base):
-    """Who did what to which object, when; only ever added to."""
+    """Who did what to which object, when; only ever added to.
+
+    The database refuses to change or delete a row; `digest` chains each to the one before it, see
+    `kb.journal`.
+    """
 
     __tablename__ = "audit"
 
@@ -272,6 +407,7 @@ class Audit(Base):
     action: Mapped[str] = mapped_column(String(64))
     subject: Mapped[str] = mapped_column(String(64), index=True)
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    digest: Mapped[str] = mapped_column(String(64), default="", server_default=sql("''"))
 
 
 class Change(Base):
@@ -291,3 +427,23 @@ class Installation(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     created_at: Mapped[datetime]
+
+
+class SynonymGroup(Base):
+    """What administrators made of a group of synonyms; see `kb.thesaurus`.
+
+    A row stands for the group of its official term, in place of one that ships with the product.
+
+    Attributes:
+        state: on, off, or dropped: then the group is what ships, or none.
+        version: grows over the whole table with every change.
+    """
+
+    __tablename__ = "synonym_group"
+
+    official: Mapped[str] = mapped_column(String(64), primary_key=True)
+    said: Mapped[list[str]] = mapped_column(JSON)
+    state: Mapped[str] = mapped_column(String(16))
+    version: Mapped[int] = mapped_column(unique=True)
+    changed_by: Mapped[str] = mapped_column(String(64))
+    changed_at: Mapped[datetime]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 DIGITS = {
     "〇": 0, "○": 0, "零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4,
     "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "元": 1,
@@ -9,12 +11,18 @@ DIGITS = {
 _UNITS = {"十": 10, "百": 100, "千": 1000}
 #: Characters of a Chinese numeral, for use inside a character class.
 CHINESE = "〇○零一二两三四五六七八九十百千"
+_YEAR = re.compile("[一二][〇○零一二三四五六七八九]{3}(?=年)")
 _WIDTH = {ord("０") + i: str(i) for i in range(10)}
 
 
 def half_width_digits(text: str) -> str:
     """Return ``text`` with full-width digits made half-width; the length does not change."""
     return text.translate(_WIDTH)
+
+
+def years_in_digits(text: str) -> str:
+    """Return ``text`` with years in Chinese numerals as documents print them: ``2024年``."""
+    return _YEAR.sub(lambda found: "".join(str(DIGITS[char]) for char in found[0]), text)
 
 
 def number(text: str) -> int | None:

@@ -4,14 +4,17 @@ Hides the tables: nothing that leaves here is tied to a session.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from kb.models import Basis, Clause, Document, Entry, Revision, Status
-from kb.regions import depth, nested
+from kb.clock import end_of
+from kb.exchange import EntryRecord
+from kb.grounds import Basis, Grounds, period
+from kb.models import Clause, Document, Entry, EntryVersion, Flag, Revision, State, Status
+from kb.records import from_content, parse_basis, record_of
 from kb.validity import Period, Validity
 
 
@@ -54,6 +57,15 @@ class EntryFacts:
 
 
 @dataclass(frozen=True)
+class Amended:
+    """The document under an entry that was changed, and from which day on."""
+
+    document_id: int
+    title: str
+    since: date
+
+
+@dataclass(frozen=True)
 class Passage:
     """An entry or a clause that may answer a question.
 
@@ -74,6 +86,7 @@ class Passage:
         closeness: overlap of the question with the most telling wording, asking words and all.
         confidence: probability that this is the right answer, 0 to 1.
         wording: the phrasing of an entry that the question agreed with best.
+        amended: why an entry is withheld whose words no longer fit its basis.
     """
 
     key: str
@@ -101,6 +114,7 @@ class Passage:
     closeness: float = 0.0
     confidence: float = 0.0
     wording: str = ""
+    amended: Amended | None = None
 
 
 def load_passages(session: Session, keys: Sequence[str], day: date) -> dict[str, Passage]:
@@ -130,19 +144,6 @@ def cite(clause: Clause, day: date) -> Citation:
         expires_on=revision.expires_on,
         repealed_on=document.repealed_on,
         successor=(successor.id, successor.title) if successor else None,
-    )
-
-
-def period(document: Document, revision: Revision) -> Period:
-    """The dates that bound the validity of a revision; issued without a first day, it has that day.
-
-    This is also the day on which it takes over from an earlier one, so no two are in force at once.
-    """
-    return Period(
-        effective_on=revision.effective_on or revision.issued_on,
-        expires_on=revision.expires_on,
-        superseded_on=revision.superseded_on,
-        repealed_on=document.repealed_on,
     )
 
 
@@ -195,122 +196,195 @@ def _entries(session: Session, ids: Sequence[int], day: date) -> Iterable[Passag
         )
         .where(Entry.id.in_(ids), Entry.status == Status.PUBLISHED)
     ).all()
-    cited = _bases(session, [basis for entry in entries for basis in entry.bases], day)
-    for entry in entries:
-        citations = tuple(cited[basis.id] for basis in entry.bases)
-        positive = [each.text for each in entry.phrasings if not each.negative]
-        yield Passage(
-            key=f"entry:{entry.id}",
-            kind="entry",
-            title=entry.question,
-            text=entry.answer,
-            headings=(),
-            department=entry.department.name,
-            topic=entry.topic,
-            tags=tuple(tag.name for tag in entry.tags),
-            audience=entry.audience,
-            region_code=entry.region_code,
-            effective_on=entry.effective_on,
-            expires_on=entry.expires_on,
-            published_on=None,
-            validity=_entry_validity(entry, citations, day),
-            citations=citations,
-            entry=EntryFacts(
-                id=entry.id,
-                code=entry.code or "",
-                version=entry.version,
-                question=entry.question,
-                wordings=(entry.question, *positive),
-                negatives=tuple(each.text for each in entry.phrasings if each.negative),
-                answer=entry.answer,
-                short_answer=entry.short_answer,
-                phone=entry.phone,
-                review_due=entry.review_due,
-                updated_at=entry.updated_at,
-            ),
-        )
+    earlier = _versions_on(session, entries, day)
+    texts = [earlier.get(entry.id) or _present(entry) for entry in entries]
+    flags: dict[tuple[int, int], list[Flag]] = {}
+    of_these = select(Flag).where(Flag.entry_id.in_([entry.id for entry in entries]))
+    for flag in session.scalars(of_these.options(joinedload(Flag.document)).order_by(Flag.id)):
+        flags.setdefault((flag.entry_id, flag.version), []).append(flag)
+    cited = cite_bases(session, [basis for text in texts for basis in text.bases], day)
+    for entry, text in zip(entries, texts, strict=True):
+        citations = tuple(cited[basis] for basis in text.bases)
+        held = flags.get((entry.id, text.number), ())
+        validity, amended = _entry_validity(text, citations, held, day)
+        yield replace(_entry_passage(entry.id, text, citations, validity), amended=amended)
 
 
-def _entry_validity(entry: Entry, citations: Sequence[Citation], day: date) -> Validity:
+def as_passage(
+    session: Session, record: EntryRecord, day: date, *, entry: tuple[int, int], since: datetime
+) -> Passage:
+    """What citizens would get from a record that need not be public.
+
+    Args:
+        record: its region as a code.
+        entry: id of its entry and number of its version.
+        since: when it was written.
+    """
+    entry_id, number = entry
+    region = record.region or None
+    bases = tuple(Basis(*parse_basis(text), region) for text in record.basis)
+    text = _Text(number, record, region, bases, since)
+    cited = cite_bases(session, bases, day)
+    citations = tuple(cited[basis] for basis in bases)
+    validity, _ = _entry_validity(text, citations, (), day)
+    return _entry_passage(entry_id, text, citations, validity)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """What an entry says on a day, by its rows or by an earlier version."""
+
+    number: int
+    record: EntryRecord
+    region_code: str | None
+    bases: tuple[Basis, ...]
+    since: datetime
+
+
+def _present(entry: Entry) -> _Text:
+    region = entry.region_code
+    bases = tuple(Basis(b.target, b.article, region, b.sketch) for b in entry.bases)
+    return _Text(entry.version, record_of(entry), region, bases, entry.updated_at)
+
+
+def _past(version: EntryVersion, since: datetime) -> _Text:
+    record = from_content(version.content, "published")
+    region = record.region or None
+    bases = tuple(Basis(*parse_basis(text), region) for text in record.basis)
+    return _Text(version.number, record, region, bases, since)
+
+
+def _versions_on(session: Session, entries: Sequence[Entry], day: date) -> dict[int, _Text]:
+    """Earlier versions, where the present one was not yet public on a day or not yet in force.
+
+    Before anything was public, what is known of the day counts: the latest version whose own dates
+    admit it.
+    """
+    evening = end_of(day)
+    late = {
+        entry.id: entry
+        for entry in entries
+        if entry.version > 1
+        and (entry.updated_at >= evening or (entry.effective_on and entry.effective_on > day))
+    }
+    if not late:
+        return {}
+    versions = session.scalars(
+        select(EntryVersion)
+        .where(EntryVersion.entry_id.in_(late), EntryVersion.public_from.is_not(None))
+        .order_by(EntryVersion.public_from.desc(), EntryVersion.number.desc())
+    )
+    known: dict[int, list[EntryVersion]] = {}
+    for version in versions:
+        known.setdefault(version.entry_id, []).append(version)
+    found = {}
+    for entry_id, history in known.items():
+        chosen = _chosen(history, late[entry_id], day, evening)
+        if chosen and chosen.number != late[entry_id].version and chosen.public_from:
+            found[entry_id] = _past(chosen, chosen.public_from)
+    return found
+
+
+def _chosen(
+    history: Sequence[EntryVersion], entry: Entry, day: date, evening: datetime
+) -> EntryVersion | None:
+    """Of versions, the latest first, the one that answers for a day."""
+    shown = [each for each in history if each.public_from and each.public_from < evening]
+    fit = [each for each in shown or history if _begun(each, day)]
+    if not fit:
+        return None
+    latest = (shown or history)[0]
+    # What was withdrawn does not come back because its successor has yet to begin.
+    if fit[0] is not latest and fit[0].state is not State.REVISED:
+        return latest
+    return fit[0]
+
+
+def _begun(version: EntryVersion, day: date) -> bool:
+    begin = version.content.get("effective_on")
+    return not begin or date.fromisoformat(begin) <= day
+
+
+def _entry_passage(
+    entry_id: int, text: _Text, citations: tuple[Citation, ...], validity: Validity
+) -> Passage:
+    record = text.record
+    return Passage(
+        key=f"entry:{entry_id}",
+        kind="entry",
+        title=record.question,
+        text=record.answer,
+        headings=(),
+        department=record.department,
+        topic=record.topic,
+        tags=record.tags,
+        audience=record.audience,
+        region_code=text.region_code,
+        effective_on=record.effective_on,
+        expires_on=record.expires_on,
+        published_on=None,
+        validity=validity,
+        citations=citations,
+        entry=EntryFacts(
+            id=entry_id,
+            code=record.code,
+            version=text.number,
+            question=record.question,
+            wordings=(record.question, *record.similar),
+            negatives=record.negative,
+            answer=record.answer,
+            short_answer=record.short_answer,
+            phone=record.phone,
+            review_due=record.review_due,
+            updated_at=text.since,
+        ),
+    )
+
+
+def _entry_validity(
+    text: _Text, citations: Sequence[Citation], flags: Iterable[Flag], day: date
+) -> tuple[Validity, Amended | None]:
     """An entry is in force on its own dates and as long as each of its bases is.
 
-    A basis that was merely amended keeps its successor clause; that is not the end of the entry.
+    The dates of the bases decide, whether or not anybody has flagged the entry. A basis that was
+    amended ends it by the flag alone, which says whether the cited words are touched. Somebody who
+    confirmed the entry after an event has vouched for it in spite of that event.
     """
-    own = Period(effective_on=entry.effective_on, expires_on=entry.expires_on).on(day)
+    record = text.record
+    own = Period(effective_on=record.effective_on, expires_on=record.expires_on).on(day)
     if own is not Validity.IN_FORCE:
-        return own
-    ended = (Validity.REPEALED, Validity.EXPIRED)
-    return next((each.validity for each in citations if each.validity in ended), own)
+        return own, None
+    confirmed = {(flag.document_id, flag.reason) for flag in flags if flag.how == "confirmed"}
+    for each in citations:
+        event = (each.document_id, each.validity.value)
+        if each.validity in _ENDED.values() and event not in confirmed:
+            return each.validity, None
+    for flag in flags:
+        # What was revised since does not make the old words good for that day.
+        stands = flag.how not in ("confirmed", "lifted")
+        if stands and flag.withhold_on and flag.withhold_on <= day:
+            if flag.reason in _ENDED:
+                return _ENDED[flag.reason], None
+            document = flag.document
+            return Validity.AMENDED, Amended(document.id, document.title, flag.since)
+    return own, None
 
 
-def _bases(session: Session, bases: Sequence[Basis], day: date) -> dict[int, Citation]:
-    """Find the clauses that bases name, in the revision that is in force on the day."""
-    targets = {basis.target for basis in bases}
-    documents = session.scalars(
-        select(Document)
-        .options(selectinload(Document.revisions), joinedload(Document.successor))
-        .where(
-            Document.status == Status.PUBLISHED,
-            Document.title.in_(targets) | Document.document_number.in_(targets),
-        )
-    ).all()
-    named: dict[str | None, list[Revision]] = {}
-    for document in documents:
-        if revision := revision_on(document, day):
-            for name in {document.title, document.document_number}:
-                named.setdefault(name, []).append(revision)
-    meant = {basis.id: _meant(basis, named.get(basis.target, ()), day) for basis in bases}
-    revisions = {basis_id: revision for basis_id, revision in meant.items() if revision}
-    wanted = {(revisions[b.id].id, b.article) for b in bases if b.id in revisions}
-    rows = session.scalars(
-        select(Clause).where(
-            Clause.revision_id.in_({revision_id for revision_id, _ in wanted}),
-            Clause.locator.in_({article for _, article in wanted if article}),
-        )
-    )
-    clauses = {(clause.revision_id, clause.locator): clause for clause in rows}
-    return {basis.id: _cite_basis(basis, revisions, clauses, day) for basis in bases}
+_ENDED = {"repealed": Validity.REPEALED, "expired": Validity.EXPIRED}
 
 
-def _meant(basis: Basis, candidates: Sequence[Revision], day: date) -> Revision | None:
-    """Of documents of one name, the one that binds where the entry holds, in force if possible."""
-    region = basis.entry.region_code
-    binding = [
-        each
-        for each in candidates
-        if each.document.document_number == basis.target
-        or nested(each.document.region_code, region)
-    ]
-
-    def preference(revision: Revision) -> tuple[bool, int, int]:
-        document = revision.document
-        in_force = period(document, revision).on(day) is Validity.IN_FORCE
-        return in_force, depth(document.region_code), document.id
-
-    return max(binding, key=preference, default=None)
+def cite_bases(session: Session, bases: Sequence[Basis], day: date) -> dict[Basis, Citation]:
+    """The clauses that bases name, in the revision that is in force on the day."""
+    grounds = Grounds(session, {basis.target for basis in bases})
+    meant = {basis: grounds.revision(basis, day) for basis in bases}
+    grounds.load((revision, basis.article) for basis, revision in meant.items() if revision)
+    return {basis: _cite_basis(basis, revision, grounds, day) for basis, revision in meant.items()}
 
 
-def revision_on(document: Document, day: date) -> Revision | None:
-    """The published revision that is in force on a day, else the latest published one."""
-    published = [each for each in document.revisions if each.published_at]
-    current = [each for each in published if period(document, each).on(day) is Validity.IN_FORCE]
-
-    def beginning(revision: Revision) -> tuple[date, int]:
-        return revision.effective_on or revision.issued_on or date.min, revision.number
-
-    return max(current or published, key=beginning, default=None)
-
-
-def _cite_basis(
-    basis: Basis,
-    revisions: dict[int, Revision],
-    clauses: dict[tuple[int, str], Clause],
-    day: date,
-) -> Citation:
-    revision = revisions.get(basis.id)
+def _cite_basis(basis: Basis, revision: Revision | None, grounds: Grounds, day: date) -> Citation:
     if revision is None:
         return Citation(None, None, basis.target, None, None, basis.article, "", Validity.UNKNOWN)
-    clause = clauses.get((revision.id, basis.article))
+    clause = grounds.clause(basis, revision)
     if clause is not None:
         return cite(clause, day)
     document = revision.document

@@ -6,6 +6,7 @@ no region; it is written as an empty path.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from kb.errors import NotFound
@@ -17,6 +18,22 @@ _PEOPLES = "朝鲜|土家|苗|藏|羌|彝|布依|侗|哈尼|壮|傣|白|景颇|�
 _KIND_OF_PLACE = re.compile(
     f"(?:省|市|地区|盟|特别行政区|(?:(?:{_PEOPLES})族?)*(?:自治区|自治州))$"
 )
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A place in a text.
+
+    Attributes:
+        said: its name as people say it, without its kind.
+        start, stop: where it stands, its kind included.
+        codes: of the divisions that have this name.
+    """
+
+    said: str
+    start: int
+    stop: int
+    codes: tuple[str, ...]
 
 
 class Regions:
@@ -31,8 +48,12 @@ class Regions:
         self._codes: dict[str, list[str]] = {}
         for code, name in self._names.items():
             self._codes.setdefault(name, []).append(code)
+        self._meant: dict[str, list[str]] = {}
+        for code, name in self._names.items():
+            self._meant.setdefault(_said(code, name), []).append(code)
+        self._meant.pop("", None)
         self._spoken: dict[str, list[str]] = {}
-        for said in sorted({_said(code, name) for code, name in self._names.items()} - {""}):
+        for said in sorted(self._meant):
             self._spoken.setdefault(said[:2], []).append(said)
 
     @classmethod
@@ -60,6 +81,11 @@ class Regions:
             raise NotFound(f"地区“{text}”有多个，请写六位区划代码（如 {codes[0]}）")
         raise NotFound(f"没有地区“{text}”，请写六位行政区划代码或完整名称")
 
+    def value(self, code: str | None) -> str:
+        """What `resolve` takes for a division: its name, or its code where several have that."""
+        name = self.name(code)
+        return name if code is None or len(self._codes.get(name, ())) == 1 else code
+
     def name(self, code: str | None) -> str:
         """The name of a division; 全国 for None."""
         return self._names.get(code, code) if code else "全国"
@@ -69,15 +95,29 @@ class Regions:
 
         Of a province or a city without its kind, of a county with it: 和平 or 资源 need not be one.
         """
-        found: list[str] = []
+        return tuple(dict.fromkeys(each.said for each in self.mentions(text)))
+
+    def mentions(self, text: str) -> list[Mention]:
+        """The places in a text in the order they stand; see `mentioned`."""
+        found: list[Mention] = []
         at = 0
         while at < len(text):
             here = self._spoken.get(text[at : at + 2], ())
-            name = max((each for each in here if text.startswith(each, at)), key=len, default="")
-            if name and name not in found:
-                found.append(name)
-            at += len(name) or 1
-        return tuple(found)
+            said = max((each for each in here if text.startswith(each, at)), key=len, default="")
+            if said:
+                codes = self._meant[said]
+                whole = next((n for n in map(self.name, codes) if text.startswith(n, at)), said)
+                named = tuple(code for code in codes if self.name(code).startswith(whole))
+                found.append(Mention(said, at, at + len(whole), named))
+                at += len(whole)
+            else:
+                at += 1
+        return found
+
+    def inside(self, code: str) -> list[tuple[str, str]]:
+        """Code and name of the counties of a city, or of those of its own city for a county."""
+        city = code[:4]
+        return [(c, name) for c, name in self._names.items() if c[:4] == city and depth(c) > 2]
 
     def path(self, code: str) -> tuple[str, ...]:
         """The division and what it lies in, nearest first: 370283 → 370283, 370200, 370000."""

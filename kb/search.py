@@ -6,20 +6,23 @@ it is published, in force on the day, and meant for the region.
 
 import logging
 import math
+import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from itertools import zip_longest
 
+from sqlalchemy import select
+
 from embeddings import Evidence, Explanation, Hit, calibration, confidence
 from kb.db import Database
 from kb.index import Index
+from kb.models import Entry, Phrasing, Status
 from kb.parsing import subdivide
 from kb.passages import Citation, Passage, load_passages
-from kb.regions import Regions
+from kb.regions import Regions, nested
 from kb.validity import Validity
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 # The first look fetches this many hits for each passage wanted; filters may ask for more.
 OVERFETCH = 4
 DEEPEST = 2000
+# Of each text that is only compared with others, so many hits are read.
+GLIMPSED = 2
 # From this agreement on a question is an entry's own wording.
 SAME = 0.8
 # From this agreement with a negative phrasing on, an entry is out, unless it fits still better.
@@ -43,7 +48,13 @@ JUDGED = 20
 # A result contains at least this share of the question, and of what the best one contains of it.
 LEAST = 0.25
 RELEVANT = 0.6
-FACETS = ("department", "topic", "region", "kind", "validity", "year", "audience", "tag")
+# So many entries, and clauses, are counted and paged as the results of a search.
+RESULTS = 100
+PER_DOCUMENT = 5
+# A document is a result of its own where its title has this share of the question.
+TITLED = 0.6
+# What explains a document rather than being one.
+_INTERPRETATION = re.compile(r"解读|图解|一图读懂|答记者问|起草说明")
 
 
 @dataclass(frozen=True)
@@ -62,11 +73,7 @@ class Scope:
     region: str | None = None
     document_id: int | None = None
     department: str = ""
-    topic: str = ""
     kind: str = ""
-    year: int | None = None
-    tag: str = ""
-    audience: str = ""
     validity: Validity | None = Validity.IN_FORCE
 
 
@@ -79,6 +86,16 @@ class Found:
     milliseconds: float
 
 
+@dataclass(frozen=True)
+class Glimpse:
+    """What an entry is asked with, what it says, and how closely a text is one of its wordings."""
+
+    key: str
+    wordings: Sequence[str]
+    answer: str
+    closeness: float
+
+
 class Search:
     """Reads the knowledge base through the index."""
 
@@ -86,6 +103,11 @@ class Search:
         self._db = db
         self._index = index
         self._regions = regions
+
+    @property
+    def regions(self) -> Regions:
+        """The divisions by which passages are told to be in scope."""
+        return self._regions
 
     def passages(
         self, text: str, scope: Scope, *, limit: int = 10, per_document: int = 3, also: str = ""
@@ -114,6 +136,49 @@ class Search:
         spent = (time.perf_counter() - began) * 1000
         return Found(tuple(_interleave(found)[:limit]), tuple(_interleave(rejected)[:limit]), spent)
 
+    def glimpse(self, texts: Sequence[str], scope: Scope) -> list[Glimpse | None]:
+        """The entry that fits each of several texts best, as the index has it; None for none.
+
+        Quick: to compare texts by, not to answer from. Only the scope's region is looked at.
+        """
+        entries = self._index.entries
+        found = [
+            entries.search(each, GLIMPSED, names=self._regions.mentioned(each)) for each in texts
+        ]
+        ids = {int(hit.key.partition(":")[2]) for hits in found for hit in hits}
+        with self._db.reading() as session:
+            rows = session.execute(
+                select(Entry.id, Entry.region_code, Entry.question, Entry.answer).where(
+                    Entry.id.in_(ids), Entry.status == Status.PUBLISHED
+                )
+            ).all()
+            phrasings = session.execute(
+                select(Phrasing.entry_id, Phrasing.text).where(
+                    Phrasing.entry_id.in_(ids), Phrasing.negative.is_(False)
+                )
+            ).all()
+        path = self._regions.path(scope.region) if scope.region else ()
+        known: dict[str, tuple[list[str], str]] = {
+            f"entry:{id}": ([question], answer)
+            for id, region, question, answer in rows
+            if not scope.region or region in (None, *path)
+        }
+        for id, text in phrasings:
+            if (key := f"entry:{id}") in known:
+                known[key][0].append(text)
+        firsts = (next((hit for hit in hits if hit.key in known), None) for hits in found)
+        return [Glimpse(hit.key, *known[hit.key], hit.closeness) if hit else None for hit in firsts]
+
+    def agreement(self, text: str, wordings: Iterable[str]) -> float:
+        """How well a question agrees with the best of some wordings, 0 to 1."""
+        return self._best(text, wordings)[0]
+
+    def covered(self, text: str, glimpse: Glimpse) -> float:
+        """Share of a question that an entry has, 0 to 1; its answer counts half of its wordings."""
+        covered: Callable[[str, str], float] = self._index.entries.covered
+        asked = "\n".join(glimpse.wordings)
+        return (covered(text, asked) + covered(text, f"{asked}\n{glimpse.answer}")) / 2
+
     def quote(self, text: str, passage: Passage) -> Citation:
         """What to quote of a clause for a question: all of it, or of a long one the best part.
 
@@ -135,6 +200,46 @@ class Search:
         """Why a passage was found; None for a key that the question does not find."""
         retriever = self._index.entries if key.startswith("entry:") else self._index.clauses
         return retriever.explain(text, key, self._regions.mentioned(text))
+
+    def results(
+        self, text: str, scope: Scope, *, also: str = "", depth: int = RESULTS
+    ) -> tuple[list[Passage], bool]:
+        """Everything that has enough of a text, best first; what is in force before all else.
+
+        Neither validity nor any filter plays a part, so that counts of one list can be trusted.
+
+        Args:
+            scope: of which only the day and the region count; what holds in the region, around it
+                or within it qualifies.
+            also: as for `passages`.
+            depth: how many of a kind at most.
+
+        Returns:
+            Passages of the kinds entry, clause, interpretation (a clause of one) and document,
+            and whether there may be more than these.
+        """
+        names = self._regions.mentioned(text)
+        kinds: list[list[Passage]] = []
+        full = False
+        for retriever in (self._index.entries, self._index.clauses):
+            wanted = 2 * depth
+            while True:
+                hits = retriever.search(
+                    text, wanted, per_group=PER_DOCUMENT, names=names, also=also
+                )
+                likely = [hit for hit in hits if hit.breadth >= LEAST]
+                around = self._around(likely, scope)
+                if len(around) >= min(depth, len(likely)) or len(hits) < wanted:
+                    break
+                if wanted >= DEEPEST:
+                    break
+                # Other regions took the places.
+                wanted = min(4 * wanted, DEEPEST)
+            full = full or len(around) >= depth
+            kinds.append(self._relevant(text, around[:depth], scope))
+        documents = [each for each in _documents(kinds[1]) if self._named_by(text, each)]
+        ranked = _interleave([*kinds, documents])
+        return sorted(ranked, key=lambda p: p.validity is not Validity.IN_FORCE), full
 
     def _of_kind(
         self,
@@ -164,7 +269,7 @@ class Search:
         found, rejected = [], []
         for hit in hits:
             passage = loaded.get(hit.key)
-            if passage is None or not _matches(passage, scope, self._regions):
+            if passage is None or not _matches(passage, scope):
                 continue
             if scope.region and passage.region_code not in (None, *path):
                 continue
@@ -179,6 +284,31 @@ class Search:
         # repealed is the only one, it need not be what is asked about.
         inside = _rank(found)
         return inside, _rank(rejected, inside)
+
+    def _around(self, hits: Sequence[Hit], scope: Scope) -> list[tuple[Hit, Passage]]:
+        """Hits in, around and within a region, of any validity."""
+        with self._db.reading() as session:
+            loaded = load_passages(session, [hit.key for hit in hits], scope.as_of)
+        return [
+            (hit, loaded[hit.key])
+            for hit in hits
+            if hit.key in loaded
+            and (not scope.region or nested(loaded[hit.key].region_code, scope.region))
+        ]
+
+    def _relevant(
+        self, text: str, around: Sequence[tuple[Hit, Passage]], scope: Scope
+    ) -> list[Passage]:
+        path = self._regions.path(scope.region) if scope.region else ()
+        weighed = [self._weigh(text, passage, hit, path) for hit, passage in around]
+        inside = [each for each in weighed if each.validity is Validity.IN_FORCE]
+        outside = [each for each in weighed if each.validity is not Validity.IN_FORCE]
+        # Apart, lest a text that was repealed makes the one in its place look irrelevant.
+        found = [*relevant(_rank(inside)), *relevant(_rank(outside, inside))]
+        return [_as_explained(each) for each in found]
+
+    def _named_by(self, text: str, document: Passage) -> bool:
+        return self._index.clauses.covered(text, document.title) >= TITLED
 
     def _weigh(self, text: str, passage: Passage, hit: Hit, path: Sequence[str]) -> Passage:
         nearness = 0.0
@@ -214,43 +344,30 @@ def relevant(passages: Sequence[Passage]) -> list[Passage]:
     return [passage for passage in passages if passage.breadth >= least]
 
 
-def facets(passages: Iterable[Passage], regions: Regions) -> dict[str, list[tuple[str, int]]]:
-    """Count passages by each dimension, the most frequent first."""
-    counters: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
-    for passage in passages:
-        for name, values in _dimensions(passage, regions).items():
-            counters[name].update(value for value in values if value)
-    return {name: counter.most_common(20) for name, counter in counters.items()}
+def as_document(clause: Passage) -> Passage:
+    """The document of a clause as a result of its own, with the clause for an extract."""
+    return replace(clause, key=f"document:{clause.citations[0].document_id}", kind="document")
 
 
-def _dimensions(passage: Passage, regions: Regions) -> Mapping[str, Sequence[str]]:
-    day = passage.effective_on or passage.published_on
-    return {
-        "department": (passage.department,),
-        "topic": (passage.topic,),
-        "region": (regions.name(passage.region_code),),
-        "kind": (passage.kind,),
-        "validity": (passage.validity.value,),
-        "year": (str(day.year) if day else "",),
-        "audience": tuple(passage.audience.split(",")),
-        "tag": passage.tags,
-    }
+def _as_explained(passage: Passage) -> Passage:
+    """A clause under its own kind where its document only explains another one."""
+    explains = passage.kind == "clause" and _INTERPRETATION.search(passage.title)
+    return replace(passage, kind="interpretation") if explains else passage
 
 
-def _matches(passage: Passage, scope: Scope, regions: Regions) -> bool:
+def _documents(clauses: Iterable[Passage]) -> list[Passage]:
+    """The documents of some clauses, each by its first one; interpretations are none."""
+    held: dict[str, Passage] = {}
+    for clause in clauses:
+        if clause.kind == "clause":
+            document = as_document(clause)
+            held.setdefault(document.key, document)
+    return list(held.values())
+
+
+def _matches(passage: Passage, scope: Scope) -> bool:
     """Whether a passage agrees with every filter of a scope but region and validity."""
-    asked = {
-        "department": scope.department,
-        "topic": scope.topic,
-        "kind": scope.kind,
-        "year": str(scope.year) if scope.year else "",
-        "tag": scope.tag,
-        "audience": scope.audience,
-    }
-    if not any(asked.values()):
-        return True
-    held = _dimensions(passage, regions)
-    return all(value in held[name] for name, value in asked.items() if value)
+    return scope.department in ("", passage.department) and scope.kind in ("", passage.kind)
 
 
 def _is_clause_of(passage: Passage, document_id: int) -> bool:

@@ -28,7 +28,12 @@ class Synonyms:
 
     Args:
         said: official terms for each word that people say.
+
+    Attributes:
+        version: these never change; see `kb.thesaurus` for some that do.
     """
+
+    version = 0
 
     def __init__(self, said: Mapping[str, Iterable[str]]) -> None:
         self._said = {normalise(word): tuple(terms) for word, terms in said.items()}
@@ -38,12 +43,11 @@ class Synonyms:
 
     @classmethod
     def load(cls, path: Path) -> "Synonyms":
-        """Read JSON lines {"official": …, "said": [word, …]}."""
+        """Read the groups of a file; see `read_groups`."""
         said: dict[str, list[str]] = {}
-        for line in path.read_text("utf-8").splitlines():
-            group = json.loads(line)
-            for word in group["said"]:
-                said.setdefault(word, []).append(group["official"])
+        for official, words in read_groups(path).items():
+            for word in words:
+                said.setdefault(word, []).append(official)
         return cls(said)
 
     @property
@@ -75,3 +79,12 @@ class Synonyms:
             if word in self._official or word in self._said:
                 return word
         return ""
+
+
+def read_groups(path: Path) -> dict[str, list[str]]:
+    """Said words by official term, from JSON lines {"official": …, "said": [word, …]}."""
+    groups: dict[str, list[str]] = {}
+    for line in path.read_text("utf-8").splitlines():
+        group = json.loads(line)
+        groups.setdefault(group["official"], []).extend(group["said"])
+    return groups

@@ -27,13 +27,17 @@ from embeddings import (
     pieces,
 )
 from kb.db import Database
+from kb.followups import FollowUps, Matter
 from kb.journal import ENTRIES, REVISIONS
 from kb.models import Change, Clause, Document, Entry, Revision, Status
+from kb.numerals import years_in_digits
 from kb.passages import Passage
+from kb.places import Place, Places
 from kb.search import SAME, Scope, Search
 from kb.synonyms import Synonyms
+from kb.thesaurus import Thesaurus
 
-STEPS = ("typo", "pinyin", "fuzzy", "synonym")
+STEPS = ("typo", "pinyin", "fuzzy", "synonym", "follow_up", "place")
 # By this much the evidence for the best passage must rise with a correction.
 RISE = 0.02
 SHORT = 2
@@ -76,7 +80,11 @@ _NUMBERED = re.compile(r"\d[ .-]?\||\|[ .-]?\d")
 
 @dataclass(frozen=True)
 class Rewrite:
-    """One change: its kind (typo, pinyin or synonym), what stood there and what was understood."""
+    """One change: its kind, what stood there and what was understood.
+
+    Kinds are typo, pinyin, synonym, follow_up (half a question and the whole one) and place (the
+    place that was asked for and the one whose rules were found).
+    """
 
     kind: str
     from_: str
@@ -109,16 +117,20 @@ class Dictionary:
     Attributes:
         alike: for a character, those that it is mistaken for by its shape.
         synonyms: what officials write for what people say.
+        places: reads which place a question names; None where none is to be read.
     """
 
     alike: Mapping[str, str] = field(default_factory=dict)
-    synonyms: Synonyms = field(default_factory=lambda: Synonyms({}))
+    synonyms: Synonyms | Thesaurus = field(default_factory=lambda: Synonyms({}))
+    places: Places | None = None
 
     @classmethod
-    def load(cls, alike: Path, synonyms: Path) -> "Dictionary":
-        """Read the dictionary's files."""
+    def load(
+        cls, alike: Path, synonyms: Synonyms | Thesaurus, places: Places | None = None
+    ) -> "Dictionary":
+        """Read the characters that look alike."""
         lines = alike.read_text("utf-8").splitlines()
-        return cls(look_alikes(lines), Synonyms.load(synonyms))
+        return cls(look_alikes(lines), synonyms, places)
 
 
 class Understanding:
@@ -127,7 +139,7 @@ class Understanding:
     Until `catch_up` has learnt the words, questions are left as they are.
 
     Args:
-        steps: which of `STEPS` are taken.
+        steps: which of `STEPS` are taken, or what says so whenever it is asked.
 
     Attributes:
         search: what the questions are for.
@@ -135,28 +147,61 @@ class Understanding:
     """
 
     def __init__(
-        self, db: Database, search: Search, dictionary: Dictionary, *, steps: Iterable[str] = STEPS
+        self,
+        db: Database,
+        search: Search,
+        dictionary: Dictionary,
+        *,
+        steps: Iterable[str] | Callable[[], Iterable[str]] = STEPS,
     ) -> None:
         self.search = search
-        self._steps = frozenset(steps)
-        self._fuzzy = "fuzzy" in self._steps
+        self._steps = steps if callable(steps) else partial(frozenset, steps)
+        self._follow_ups = FollowUps(search)
         self._dictionary = dictionary
         self._lessons = Lessons(db)
         self._learning = threading.Lock()
         self._speller: Speller | None = None
         self._reader: PinyinReader | None = None
+        # Version of the synonyms whose words are in the tables.
+        self._made_with = -1
         self.ready = threading.Event()
 
-    def understand(self, text: str, scope: Scope) -> Understood:
-        """What to search for in a scope when somebody has typed a text."""
-        understood = Understood(text)
-        if "pinyin" in self._steps:
-            understood = self._read(understood, scope)
-        if "typo" in self._steps:
+    def understand(
+        self,
+        text: str,
+        scope: Scope,
+        *,
+        after: Matter | None = None,
+        steps: Iterable[str] | None = None,
+    ) -> Understood:
+        """What to search for in a scope when somebody has typed a text.
+
+        Args:
+            after: what was spoken of before.
+            steps: which of `STEPS` to take in place of those that are on.
+        """
+        taken = frozenset(self._steps() if steps is None else steps)
+        understood = Understood(years_in_digits(text))
+        if "pinyin" in taken:
+            understood = self._read(understood, scope, fuzzy="fuzzy" in taken)
+        if "typo" in taken:
             understood = self._spelt(understood, scope)
-        if "synonym" in self._steps:
+        if "follow_up" in taken and after:
+            understood = self._completed(understood, after, scope)
+        if "synonym" in taken:
             understood = self._with_synonyms(understood)
         return understood
+
+    def place(
+        self, text: str, near: str | None, *, steps: Iterable[str] | None = None
+    ) -> Place | None:
+        """The place whose rules a text asks for; see `kb.places`.
+
+        Args:
+            steps: as for `understand`.
+        """
+        places, taken = self._dictionary.places, self._steps() if steps is None else steps
+        return places.asked(text, near) if places and "place" in taken else None
 
     def completions(self, text: str) -> tuple[str, ...]:
         """What may be meant by a text that is still being typed, without the text itself.
@@ -164,8 +209,9 @@ class Understanding:
         Letters are read as pinyin, whole or begun, and wrong characters put right; the most
         probable first, at most `READINGS`.
         """
-        typed = text.strip().lower()
-        reader, speller = self._reader, self._speller
+        typed, steps = text.strip().lower(), frozenset(self._steps())
+        reader = self._heard(fuzzy="fuzzy" in steps) if "pinyin" in steps else None
+        speller = self._speller if "typo" in steps else None
         if reader and _LETTER.search(typed) and _TYPED.fullmatch(typed):
             # Whole syllables say more than initials, and are read sooner.
             for initials in (False, True):
@@ -177,6 +223,11 @@ class Understanding:
         typed = normalise(typed)
         corrections = speller.corrections(typed) if speller else []
         return (applied(typed, corrections),) if corrections else ()
+
+    def misspelt(self, sentence: str) -> tuple[Rewrite, ...]:
+        """What in a sentence may be wrong characters, for its author to look at."""
+        text = normalise(sentence)
+        return tuple(map(_named, self._speller.corrections(text))) if self._speller else ()
 
     def catch_up(self, seconds: float | None = None) -> bool:
         """Learn the words of what was published since the last call; whether all is learnt.
@@ -197,29 +248,35 @@ class Understanding:
             began = time.monotonic()
             with self._learning:
                 learnt, _ = self._lessons.take(None, rest=partial(stop.wait, PAUSE))
-                if learnt:
+                stale = self._made_with != self._dictionary.synonyms.version
+                if learnt or stale:
                     self._make_tables()
             pause = max(EVERY, PATIENCE * (time.monotonic() - began)) if learnt else EVERY
 
     def _make_tables(self) -> None:
-        vocabulary = self._lessons.vocabulary
-        for word in self._dictionary.synonyms.words:
+        # Whichever steps are on: each may be switched on at any time.
+        vocabulary, synonyms = self._lessons.vocabulary, self._dictionary.synonyms
+        self._made_with = synonyms.version
+        for word in synonyms.words:
             vocabulary.add(word, IN_DICTIONARY)
-        if "typo" in self._steps:
-            self._speller = Speller(vocabulary, self._dictionary.alike)
-        if "pinyin" in self._steps:
-            self._reader = PinyinReader(vocabulary, fuzzy=self._fuzzy)
+        self._speller = Speller(vocabulary, self._dictionary.alike)
+        self._reader = PinyinReader(vocabulary)
         self.ready.set()
 
-    def _read(self, understood: Understood, scope: Scope) -> Understood:
+    def _heard(self, *, fuzzy: bool) -> PinyinReader | None:
+        reader = self._reader
+        return reader if reader is None or fuzzy else reader.strict()
+
+    def _read(self, understood: Understood, scope: Scope, *, fuzzy: bool) -> Understood:
         """A text with its letters read as pinyin, where that is what they are."""
-        if self._reader is None or not _LETTER.search(understood.text):
+        reader = self._heard(fuzzy=fuzzy)
+        if reader is None or not _LETTER.search(understood.text):
             return understood
         text, rewrites = understood.text, list(understood.rewrites)
         found = pieces(text)
         for start, stop in reversed(found if len(found) <= MOST_PIECES else ()):
             typed = text[start:stop]
-            meant = self._meant(typed, before=text[:start], after=text[stop:])
+            meant = self._meant(typed, reader, before=text[:start], after=text[stop:])
             if meant:
                 text = text[:start] + meant + text[stop:]
                 rewrites.insert(len(understood.rewrites), Rewrite("pinyin", typed, meant))
@@ -231,24 +288,24 @@ class Understanding:
             return understood
         return Understood(text, tuple(rewrites))
 
-    def _meant(self, typed: str, *, before: str, after: str) -> str:
+    def _meant(self, typed: str, reader: PinyinReader, *, before: str, after: str) -> str:
         """What a piece of letters and characters stands for; empty for itself."""
         runs = _LETTERS.findall(typed)
         alone = not _CHARACTER.search(typed)
         vocabulary = self._lessons.vocabulary
-        if self._reader is None or any(vocabulary.holds_latin(run.lower()) for run in runs):
+        if any(vocabulary.holds_latin(run.lower()) for run in runs):
             return ""
         if (not alone and any(run.isupper() for run in runs)) or _NUMBERED.search(
             f"{before[-2:]}|{after[:2]}"
         ):
             return ""  # an abbreviation, or part of a number
         simplified = normalise(typed)
-        whole = self._reader.read(simplified, initials=False)
+        whole = reader.read(simplified, initials=False)
         if whole and whole[0].strangeness <= WHOLE:
             return _if_words(whole[0])
         if alone and sum(map(len, runs)) < LEAST_INITIALS:
             return ""
-        read = self._reader.read(simplified)
+        read = reader.read(simplified)
         return (
             read[0].text if read and read[0].strangeness <= (INITIALS if alone else AMONG) else ""
         )
@@ -269,6 +326,14 @@ class Understanding:
         if not _rises(found, self._best(corrected, scope), short=short):
             return understood
         return Understood(corrected, (*understood.rewrites, *map(_named, corrections)))
+
+    def _completed(self, understood: Understood, after: Matter, scope: Scope) -> Understood:
+        """Half a question with what it leaves out."""
+        text = self._follow_ups.standalone(understood.text, after, scope)
+        if text == understood.text:
+            return understood
+        rewrite = Rewrite("follow_up", understood.text, text)
+        return Understood(text, (*understood.rewrites, rewrite))
 
     def _with_synonyms(self, understood: Understood) -> Understood:
         """A text with the official terms for what it says in other words."""

@@ -1,31 +1,26 @@
 """People who work with the service: who they are, and whether it is them.
 
-Hides how sessions are kept, when an account is locked, and that an unknown name costs the same
-work and gets the same words as a wrong password.
+Hides when an account is locked, how the two steps of signing in hang together, and that an
+unknown name costs the same work and gets the same words as a wrong password.
 """
 
-import hashlib
-import re
-import secrets
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from kb.db import Database
-from kb.departments import department_named
-from kb.errors import Conflict, NotFound
 from kb.journal import audit
 from kb.models import Department
 from service.addresses import subscriber
 from service.errors import InvalidRequest, SignInRefused, TooManyRequests
 from service.limits import Limits
-from service.models import User, UserSession
-from service.passwords import Passwords, one_time, weakness
+from service.models import SecondFactor, User
+from service.passwords import Passwords, weakness
+from service.second_factor import Enrolment, SecondFactors
+from service.sessions import OpenSession, Sessions
 
 ROLES = {
     "admin": "管理员",
@@ -39,10 +34,6 @@ TRIES = 5
 LOCKED_FOR = timedelta(minutes=15)
 # Wrong passwords from one address, whatever the names.
 FAILURES_PER_MINUTE = 30
-
-_NAME = re.compile(r"[\w.-]{2,32}")
-_SEEN_NOTED_EVERY = timedelta(minutes=1)
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _SAYS_NOTHING_MORE = (
     f"用户名或密码不对，或者账号暂时不能用。连续{TRIES}次输错会锁定"
     f"{LOCKED_FOR // timedelta(minutes=1)}分钟；急用请联系管理员。"
@@ -60,6 +51,9 @@ class Account:
         region_code: None for the whole country.
         state: active, locked or disabled.
         password_due: a new password must be chosen before anything else.
+        second_factor: a device is asked for at each sign-in.
+        factor_due: one must be set up before anything else.
+        version: grows with each change by an administrator.
     """
 
     id: int
@@ -70,108 +64,41 @@ class Account:
     region_code: str | None
     state: str = "active"
     password_due: bool = False
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What an account is made of.
-
-    Attributes:
-        department: its name; empty for none.
-        region_code: of a known region; None for the whole country.
-    """
-
-    name: str
-    role: str
-    display_name: str = ""
-    department: str = ""
-    region_code: str | None = None
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How long sessions and passwords last.
-
-    Attributes:
-        idle: a session ends when nothing is done for so long.
-        longest: and in any case so long after signing in.
-        sessions: how many one person may have; the oldest ends when there are more.
-        password: after so long a new password is due; zero for never.
-    """
-
-    idle: timedelta = timedelta(minutes=30)
-    longest: timedelta = timedelta(hours=12)
-    sessions: int = 3
-    password: timedelta = timedelta(days=90)
+    second_factor: bool = False
+    factor_due: bool = False
+    version: int = 1
 
 
 class Accounts:
-    """All accounts and their sessions.
+    """Signing in, and what people do with their own accounts; see `service.people` for the rest.
 
     Args:
-        now: the clock; aware times.
+        sessions: they bring the rules and the clock along.
     """
 
     def __init__(
         self,
         db: Database,
+        sessions: Sessions,
+        factors: SecondFactors,
         *,
         limits: Limits,
-        now: Callable[[], datetime],
-        rules: Rules | None = None,
         passwords: Passwords | None = None,
     ) -> None:
         self._db = db
         self._limits = limits
-        self._now = now
-        self._rules = rules or Rules()
-        self._passwords = passwords or Passwords()
+        self._now = sessions.now
+        self._rules = sessions.rules
+        self.sessions = sessions
+        self.factors = factors
+        self.passwords = passwords or Passwords()
 
-    # Administration
+    # Reading
 
-    def add(self, profile: Profile, *, actor: str, password: str = "") -> str:
-        """Make an account; return its password, which must be changed at the first sign-in.
-
-        Args:
-            password: empty for one that is made up.
-
-        Raises:
-            InvalidRequest: name, role or password do not hold.
-            Conflict: the name is taken.
-        """
-        name = _folded(profile.name)
-        if not _NAME.fullmatch(name):
-            raise InvalidRequest({"name": "用户名应为2到32个字母、汉字、数字或 . _ -"})
-        if profile.role not in ROLES:
-            raise InvalidRequest({"role": f"角色应是 {'、'.join(ROLES)} 之一"})
-        password = _chosen(password, name)
-        user = User(
-            name=name,
-            display_name=profile.display_name.strip()[:64] or name,
-            role=profile.role,
-            region_code=profile.region_code,
-            password_hash=self._passwords.hash(password),
-            password_changed_at=self._now(),
-            created_at=self._now(),
-        )
-        try:
-            with self._db.transaction() as session:
-                if profile.department.strip():
-                    user.department_id = department_named(session, profile.department).id
-                session.add(user)
-                session.flush()
-                _note(session, actor, "account.add", user, role=user.role)
-        except IntegrityError as error:
-            raise Conflict(f"用户名“{name}”已有人用") from error
-        return password
-
-    def all(self) -> list[Account]:
-        """Every account by name."""
-        with self._db.reading() as session:
-            return [
-                self._view(session, each)
-                for each in session.scalars(select(User).order_by(User.name))
-            ]
+    @property
+    def second_factors(self) -> bool:
+        """Whether this installation uses second factors at all."""
+        return self._rules.second_factor != "off"
 
     def exist(self) -> bool:
         """Whether anyone could sign in."""
@@ -179,60 +106,40 @@ class Accounts:
             enabled = select(User.id).where(User.disabled_at.is_(None)).limit(1)
             return session.scalar(enabled) is not None
 
-    def disable(self, name: str, *, actor: str) -> None:
-        """Let nobody in by this account any more, and end its sessions; harmless when it is so.
+    def select(self) -> Select[User, str, datetime | None]:
+        """What `view` takes, of every account."""
+        return (
+            select(User, Department.name, SecondFactor.confirmed_at)
+            .outerjoin(Department, Department.id == User.department_id)
+            .outerjoin(SecondFactor, SecondFactor.user_id == User.id)
+        )
 
-        Raises:
-            NotFound: no such account.
-        """
-        with self._db.transaction() as session:
-            user = _named(session, name)
-            user.disabled_at = user.disabled_at or self._now()
-            ended = _end(session, user)
-            _note(session, actor, "account.disable", user, sessions=ended)
-
-    def enable(self, name: str, *, actor: str) -> None:
-        """Undo `disable`.
-
-        Raises:
-            NotFound: no such account.
-        """
-        with self._db.transaction() as session:
-            user = _named(session, name)
-            user.disabled_at = None
-            _note(session, actor, "account.enable", user)
-
-    def unlock(self, name: str, *, actor: str) -> None:
-        """Forget the failures of an account.
-
-        Raises:
-            NotFound: no such account.
-        """
-        with self._db.transaction() as session:
-            user = _named(session, name)
-            user.failures, user.locked_until = 0, None
-            _note(session, actor, "account.unlock", user)
-
-    def reset_password(self, name: str, *, actor: str, password: str = "") -> str:
-        """Give an account a new password that must be changed, end its sessions, unlock it.
-
-        Raises:
-            NotFound: no such account.
-            InvalidRequest: the password will not do.
-        """
-        password = _chosen(password, _folded(name))
-        stored = self._passwords.hash(password)
-        with self._db.transaction() as session:
-            user = _named(session, name)
-            self._keep(user, stored, must_change=True)
-            ended = _end(session, user)
-            _note(session, actor, "account.password_reset", user, sessions=ended)
-        return password
+    def view(self, row: Row[User, str, datetime | None]) -> Account:
+        """An account as at this moment."""
+        user, department, confirmed_at = row
+        life = self._rules.password
+        old = bool(life) and self._now() - user.password_changed_at >= life
+        needed = self._rules.second_factor == "admin" and user.role == "admin"
+        return Account(
+            id=user.id,
+            name=user.name,
+            display_name=user.display_name,
+            role=user.role,
+            department=department or "",
+            region_code=user.region_code,
+            state="disabled" if user.disabled_at else "locked" if self._locked(user) else "active",
+            password_due=user.must_change_password or old,
+            second_factor=confirmed_at is not None and self.second_factors,
+            factor_due=needed and confirmed_at is None,
+            version=user.version,
+        )
 
     # Signing in
 
     def sign_in(self, name: str, password: str, *, address: str) -> str:
         """Begin a session; return its token, for the browser alone.
+
+        Where the person has a second factor the token opens nothing yet: see `second_step`.
 
         Args:
             address: where the request comes from.
@@ -243,21 +150,52 @@ class Accounts:
         """
         self._hold_back(address)
         with self._db.reading() as session:
-            known = session.scalar(select(User).where(User.name == _folded(name)[:64]))
+            known = session.scalar(select(User).where(User.name == folded(name)[:64]))
         stored = known.password_hash if known else None
-        right = self._passwords.matches(stored, password)
+        right = self.passwords.matches(stored, password)
         fresh = self._fresh(known, password) if right else None
         with self._db.transaction() as session:
-            user = self._locked_row(session, known)
+            user = self._locked_row(session, known.id if known else None)
             if user is not None and right and self._open(user) and user.password_hash == stored:
-                user.failures, user.locked_until = 0, None
                 user.password_hash = fresh or user.password_hash
-                token = self._begin(session, user)
-                _note(session, user.name, "sign_in", user, address=address)
-                return token
+                if self.second_factors and self.factors.active(session, user.id):
+                    # Failures are kept: guessing codes must not begin anew with the password.
+                    note(session, user.name, "sign_in.password", user, address=address)
+                    return self.sessions.begin_pending(session, user.id, address=address)
+                return self._enter(session, user, address)
             self._failed(session, user, address)
         self._count(address)
         raise SignInRefused(_SAYS_NOTHING_MORE)
+
+    def awaits_code(self, token: str) -> bool:
+        """Whether the password was right and the second step is still to come."""
+        with self._db.reading() as session:
+            return self.sessions.find(session, token, pending=True) is not None
+
+    def second_step(self, token: str, code: str, *, address: str) -> str:
+        """Begin the session that `sign_in` prepared; return its token.
+
+        Args:
+            code: of the device, or a recovery code.
+
+        Raises:
+            InvalidRequest: field `code` is wrong or used; counts as a failed sign-in.
+            SignInRefused: the first step was too long ago, or the account is locked or disabled.
+            TooManyRequests: too many failures from this address.
+        """
+        self._hold_back(address)
+        with self._db.transaction() as session:
+            found = self.sessions.find(session, token, pending=True)
+            user = self._locked_row(session, found.user_id if found else None)
+            if user is None or not self._open(user):
+                raise SignInRefused("登录没有完成，请重新输入用户名和密码")
+            kind = self.factors.accepts(session, user.id, code)
+            if kind:
+                self.sessions.end_one(session, token)
+                return self._enter(session, user, address, factor=kind)
+            self._failed(session, user, address)
+        self._count(address)
+        raise InvalidRequest({"code": "验证码不对，或者已经用过。请等手机上换出新的一组再输"})
 
     def session(self, token: str, *, active: bool = True) -> Account | None:
         """Whose session it is; None when there is none, or it has run out.
@@ -265,31 +203,27 @@ class Accounts:
         Args:
             active: the person did something; a page that asks by itself keeps nobody signed in.
         """
-        if not _TOKEN.fullmatch(token):
-            return None
-        now, key = self._now(), _hash(token)
         with self._db.reading() as session:
-            found = session.get(UserSession, key)
-            user = session.get(User, found.user_id) if found else None
-            if found is None or user is None or user.disabled_at or self._over(found, now):
+            found = self.sessions.find(session, token)
+            if found is None:
                 return None
-            account = self._view(session, user)
-        if active and now - found.seen_at >= _SEEN_NOTED_EVERY:
-            with self._db.transaction() as session:
-                session.execute(
-                    update(UserSession).where(UserSession.id == key).values(seen_at=now)
-                )
+            own = self.select().where(User.id == found.user_id)
+            account = self.view(session.execute(own).one())
+        if account.state == "disabled":
+            return None
+        if active:
+            self.sessions.seen(found)
         return account
 
     def sign_out(self, token: str) -> None:
         """End a session; harmless when there is none."""
         with self._db.transaction() as session:
-            found = session.get(UserSession, _hash(token))
-            if found is None:
-                return
-            user = session.get_one(User, found.user_id)
-            session.delete(found)
-            _note(session, user.name, "sign_out", user)
+            ended = self.sessions.end_one(session, token)
+            if ended is not None:
+                user = session.get_one(User, ended)
+                note(session, user.name, "sign_out", user)
+
+    # The own account
 
     def change_password(self, token: str, old: str, new: str, *, address: str) -> str:
         """Choose a new password; end all sessions of the account and return a token for a new one.
@@ -300,31 +234,153 @@ class Accounts:
             SignInRefused: no session, or the account is locked.
             TooManyRequests: too many failures from this address.
         """
+        account = self._proven(token, old, address, field="old")
+        problem = "新密码不能与原密码相同" if old == new else weakness(new, name=account.name)
+        if problem:
+            raise InvalidRequest({"new": problem})
+        fresh = self.passwords.hash(new)
+        with self._db.transaction() as session:
+            user = self._own_row(session, token)
+            self.keep(user, fresh, must_change=False)
+            ended = self.sessions.end(session, user.id)
+            note(session, user.name, "password_change", user, sessions=ended)
+            return self._begin(session, user, address)
+
+    def open_sessions(self, token: str) -> list[OpenSession]:
+        """The sessions of whoever asks, the latest first."""
+        account = self.session(token)
+        return self.sessions.of(account.id, token) if account else []
+
+    def end_sessions(self, token: str, key: str = "") -> int:
+        """End another session of the own account, or all others; how many there were.
+
+        Args:
+            key: of an `OpenSession`; empty for all others.
+
+        Raises:
+            SignInRefused: no session.
+        """
+        with self._db.transaction() as session:
+            user = self._own_row(session, token)
+            ended = self.sessions.end(session, user.id, but=token, key=key)
+            if ended:
+                note(session, user.name, "session.end", user, sessions=ended)
+            return ended
+
+    def begin_factor(self, token: str, password: str, *, address: str) -> None:
+        """Prepare a device; the password keeps out whoever finds an open browser.
+
+        Raises:
+            InvalidRequest: field `password` is wrong; counts as a failed sign-in.
+            SignInRefused: no session, or the account is locked.
+            TooManyRequests: too many failures from this address.
+        """
+        self._proven(token, password, address, field="password")
+        with self._db.transaction() as session:
+            user = self._own_row(session, token)
+            self.factors.begin(session, user.id)
+            note(session, user.name, "factor.begin", user)
+
+    def enrolment(self, account: Account) -> Enrolment | None:
+        """What the device of an account needs while it is being set up; None otherwise."""
+        with self._db.reading() as session:
+            return self.factors.enrolment(session, account.id, account.name)
+
+    def recovery_left(self, account: Account) -> int:
+        """How many recovery codes are not used yet."""
+        with self._db.reading() as session:
+            return self.factors.recovery_left(session, account.id)
+
+    def confirm_factor(self, token: str, code: str) -> list[str]:
+        """Put the device into use; end all other sessions; return the recovery codes.
+
+        Raises:
+            InvalidRequest: field `code` is wrong.
+            SignInRefused: no session.
+        """
+        with self._db.transaction() as session:
+            user = self._own_row(session, token)
+            codes = self.factors.confirm(session, user.id, code)
+            if not codes:
+                raise InvalidRequest({"code": "验证码不对。请核对手机时间是否准确，再输新的一组"})
+            ended = self.sessions.end(session, user.id, but=token)
+            note(session, user.name, "factor.add", user, sessions=ended)
+            return codes
+
+    def renew_recovery(self, token: str, password: str, *, address: str) -> list[str]:
+        """New recovery codes; those before are worthless.
+
+        Raises:
+            as `begin_factor`.
+        """
+        self._proven(token, password, address, field="password")
+        with self._db.transaction() as session:
+            user = self._own_row(session, token)
+            if not self.factors.active(session, user.id):
+                raise InvalidRequest({"password": "还没有启用手机验证码"})
+            note(session, user.name, "factor.recovery", user)
+            return self.factors.renew_recovery(session, user.id)
+
+    def remove_factor(self, token: str, password: str, *, address: str) -> None:
+        """Do without a device from now on.
+
+        Raises:
+            as `begin_factor`; also where this role must have one.
+        """
+        account = self._proven(token, password, address, field="password")
+        if self._rules.second_factor == "admin" and account.role == "admin":
+            raise InvalidRequest({"password": "管理员必须使用手机验证码，不能停用"})
+        with self._db.transaction() as session:
+            user = self._own_row(session, token)
+            if self.factors.forget(session, user.id):
+                note(session, user.name, "factor.remove", user)
+
+    # What the above share
+
+    def keep(self, user: User, stored: str, *, must_change: bool) -> None:
+        """Give an account a password (its hash), which also opens a lock."""
+        user.password_hash, user.password_changed_at = stored, self._now()
+        user.must_change_password = must_change
+        user.failures, user.locked_until = 0, None
+
+    def _proven(self, token: str, password: str, address: str, *, field: str) -> Account:
+        """Whose session it is, once the password is right."""
         account = self.session(token)
         if account is None:
             raise SignInRefused("登录已过期，请重新登录")
         self._hold_back(address)
         with self._db.reading() as session:
-            known = session.get_one(User, account.id)
-        stored, right = known.password_hash, self._passwords.matches(known.password_hash, old)
-        fields = _problems(old, new, known.name) if right else {"old": "原密码不对"}
-        fresh = "" if fields else self._passwords.hash(new)
+            stored = session.get_one(User, account.id).password_hash
+        right = self.passwords.matches(stored, password)
         with self._db.transaction() as session:
-            user = self._locked_row(session, known)
+            user = self._locked_row(session, account.id)
             if user is None or not self._open(user) or user.password_hash != stored:
                 raise SignInRefused(_SAYS_NOTHING_MORE)
-            if not fields:
-                self._keep(user, fresh, must_change=False)
-                ended = _end(session, user)
-                _note(session, user.name, "password_change", user, sessions=ended)
-                return self._begin(session, user)
-            if not right:
-                self._failed(session, user, address)
-        if not right:
-            self._count(address)
-        raise InvalidRequest(fields)
+            if right:
+                return account
+            self._failed(session, user, address)
+        self._count(address)
+        raise InvalidRequest({field: "原密码不对" if field == "old" else "密码不对"})
 
-    # What the above share
+    def _own_row(self, session: Session, token: str) -> User:
+        found = self.sessions.find(session, token)
+        user = self._locked_row(session, found.user_id if found else None)
+        if user is None or not self._open(user):
+            raise SignInRefused("登录已过期，请重新登录")
+        return user
+
+    def _enter(self, session: Session, user: User, address: str, *, factor: str = "") -> str:
+        user.failures, user.locked_until = 0, None
+        detail = {"factor": factor} if factor else {}
+        token = self._begin(session, user, address)
+        note(session, user.name, "sign_in", user, address=address, **detail)
+        return token
+
+    def _begin(self, session: Session, user: User, address: str) -> str:
+        token, surplus = self.sessions.begin(session, user.id, address=address)
+        if surplus:
+            note(session, user.name, "session.surplus", user, sessions=surplus)
+        return token
 
     def _count(self, address: str) -> None:
         self._limits.allow("sign-in", subscriber(address), per_minute=FAILURES_PER_MINUTE)
@@ -337,15 +393,15 @@ class Accounts:
 
     def _fresh(self, user: User | None, password: str) -> str | None:
         """A hash at today's cost where the stored one was made at another."""
-        if user is None or not self._passwords.outdated(user.password_hash):
+        if user is None or not self.passwords.outdated(user.password_hash):
             return None
-        return self._passwords.hash(password)
+        return self.passwords.hash(password)
 
-    def _locked_row(self, session: Session, known: User | None) -> User | None:
+    def _locked_row(self, session: Session, user_id: int | None) -> User | None:
         """The account as it is now; until the transaction ends nobody else changes it."""
-        if known is None:
+        if user_id is None:
             return None
-        return session.get(User, known.id, with_for_update=True, populate_existing=True)
+        return session.get(User, user_id, with_for_update=True, populate_existing=True)
 
     def _open(self, user: User) -> bool:
         return user.disabled_at is None and not self._locked(user)
@@ -367,7 +423,7 @@ class Accounts:
                 address=address,
             )
             return
-        _note(session, "anonymous", "sign_in.failed", user, address=address)
+        note(session, "anonymous", "sign_in.failed", user, address=address)
         if self._locked(user):
             return
         if user.locked_until is not None:  # a lock that has run out
@@ -375,92 +431,15 @@ class Accounts:
         user.failures += 1
         if user.failures >= TRIES:
             user.locked_until = self._now() + LOCKED_FOR
-            ended = _end(session, user)
-            _note(session, "anonymous", "account.lock", user, address=address, sessions=ended)
-
-    def _begin(self, session: Session, user: User) -> str:
-        """A new session; those that have run out go, and the oldest of too many."""
-        now, token = self._now(), new_token()
-        rules = self._rules
-        over = or_(
-            UserSession.seen_at <= now - rules.idle, UserSession.created_at <= now - rules.longest
-        )
-        session.execute(delete(UserSession).where(over))
-        own = select(UserSession.id).where(UserSession.user_id == user.id)
-        latest = own.order_by(UserSession.created_at.desc(), UserSession.id)
-        surplus = session.scalars(latest.offset(rules.sessions - 1)).all()
-        if surplus:
-            session.execute(delete(UserSession).where(UserSession.id.in_(surplus)))
-            _note(session, user.name, "session.surplus", user, sessions=len(surplus))
-        session.add(UserSession(id=_hash(token), user_id=user.id, created_at=now, seen_at=now))
-        return token
-
-    def _over(self, found: UserSession, now: datetime) -> bool:
-        idle, longest = self._rules.idle, self._rules.longest
-        return now - found.seen_at >= idle or now - found.created_at >= longest
-
-    def _keep(self, user: User, stored: str, *, must_change: bool) -> None:
-        user.password_hash, user.password_changed_at = stored, self._now()
-        user.must_change_password = must_change
-        user.failures, user.locked_until = 0, None
-
-    def _view(self, session: Session, user: User) -> Account:
-        department = session.get(Department, user.department_id) if user.department_id else None
-        life = self._rules.password
-        old = bool(life) and self._now() - user.password_changed_at >= life
-        state = "disabled" if user.disabled_at else "locked" if self._locked(user) else "active"
-        return Account(
-            id=user.id,
-            name=user.name,
-            display_name=user.display_name,
-            role=user.role,
-            department=department.name if department else "",
-            region_code=user.region_code,
-            state=state,
-            password_due=user.must_change_password or old,
-        )
+            ended = self.sessions.end(session, user.id)
+            note(session, "anonymous", "account.lock", user, address=address, sessions=ended)
 
 
-def new_token() -> str:
-    """A token that opens nothing until a session is begun with it."""
-    return secrets.token_urlsafe(32)
-
-
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """A name as it is compared: case and width do not count."""
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
-def _chosen(password: str, name: str) -> str:
-    """The password given if it will do, else one that is made up."""
-    problem = weakness(password, name=name) if password else ""
-    if problem:
-        raise InvalidRequest({"password": problem})
-    return password or one_time(name=name)
-
-
-def _problems(old: str, new: str, name: str) -> dict[str, str]:
-    problem = "新密码不能与原密码相同" if old == new else weakness(new, name=name)
-    return {"new": problem} if problem else {}
-
-
-def _named(session: Session, name: str) -> User:
-    user = session.scalar(select(User).where(User.name == _folded(name)).with_for_update())
-    if user is None:
-        raise NotFound(f"没有账号“{name}”")
-    return user
-
-
-def _end(session: Session, user: User) -> int:
-    """End all sessions of an account; how many there were."""
-    held = session.scalars(select(UserSession.id).where(UserSession.user_id == user.id)).all()
-    session.execute(delete(UserSession).where(UserSession.user_id == user.id))
-    return len(held)
-
-
-def _note(session: Session, actor: str, action: str, user: User, **detail: object) -> None:
+def note(session: Session, actor: str, action: str, user: User, **detail: object) -> None:
+    """Add an audit row about an account to the transaction."""
     audit(session, actor=actor, action=action, subject=f"account:{user.id}", **detail)
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -4,13 +4,17 @@ A made-up password is printed once, and nowhere else.
 """
 
 import sys
+from pathlib import Path
 
 import click
 
-from service.accounts import HOW_TO_BEGIN, ROLES, Profile
+from service.accounts import HOW_TO_BEGIN, ROLES
+from service.auditing import exported
 from service.commands import ACTOR, Composer
 from service.config import MAX_PER_MINUTE
+from service.insights import checks, daily, upkeep
 from service.keys import PER_MINUTE, SCOPES
+from service.people import Profile
 from service.wording import SHANGHAI
 
 _STATES = {"active": "正常", "locked": "已锁定", "disabled": "已停用"}
@@ -21,7 +25,7 @@ _from_stdin = click.option(
 
 def register(cli: click.Group) -> None:
     """Add the command groups."""
-    for group in (user, site, key):
+    for group in (user, site, key, check, audit):
         cli.add_command(group)
 
 
@@ -63,7 +67,7 @@ def user_add(
         department=department,
         region_code=runtime.regions.resolve(region),
     )
-    password = runtime.accounts.add(profile, actor=ACTOR, password=given)
+    password = runtime.people.add(profile, by=ACTOR, password=given)
     click.echo(f"已新建{ROLES[role]}账号 {name}", err=True)
     _show(password, given)
 
@@ -73,7 +77,7 @@ def user_add(
 def user_list(composer: Composer) -> None:
     """One account a line, fields separated by tabs."""
     runtime = composer.runtime()
-    accounts = runtime.accounts.all()
+    accounts = runtime.people.all(by=ACTOR)
     if not accounts:
         click.echo(f"还没有账号。{HOW_TO_BEGIN}", err=True)
     for each in accounts:
@@ -88,7 +92,8 @@ def user_list(composer: Composer) -> None:
 @click.pass_obj
 def user_disable(composer: Composer, name: str) -> None:
     """Disable an account."""
-    composer.runtime().accounts.disable(name, actor=ACTOR)
+    people = composer.runtime().people
+    people.disable(people.named(name).id, by=ACTOR)
     click.echo(f"已停用 {name}", err=True)
 
 
@@ -97,7 +102,8 @@ def user_disable(composer: Composer, name: str) -> None:
 @click.pass_obj
 def user_enable(composer: Composer, name: str) -> None:
     """Enable an account again."""
-    composer.runtime().accounts.enable(name, actor=ACTOR)
+    people = composer.runtime().people
+    people.enable(people.named(name).id, by=ACTOR)
     click.echo(f"已恢复 {name}", err=True)
 
 
@@ -106,7 +112,8 @@ def user_enable(composer: Composer, name: str) -> None:
 @click.pass_obj
 def user_unlock(composer: Composer, name: str) -> None:
     """Unlock an account."""
-    composer.runtime().accounts.unlock(name, actor=ACTOR)
+    people = composer.runtime().people
+    people.unlock(people.named(name).id, by=ACTOR)
     click.echo(f"已解锁 {name}", err=True)
 
 
@@ -117,9 +124,20 @@ def user_unlock(composer: Composer, name: str) -> None:
 def user_password(composer: Composer, name: str, *, password_stdin: bool) -> None:
     """Give an account a new password."""
     given = _given(password_stdin)
-    password = composer.runtime().accounts.reset_password(name, actor=ACTOR, password=given)
+    people = composer.runtime().people
+    password = people.reset_password(people.named(name).id, by=ACTOR, password=given)
     click.echo(f"已重设 {name} 的密码", err=True)
     _show(password, given)
+
+
+@user.command("factor", help="手机丢了时，取消该账号的手机验证码，并退出它的全部登录")
+@click.argument("name")
+@click.pass_obj
+def user_factor(composer: Composer, name: str) -> None:
+    """Forget the second factor of an account."""
+    people = composer.runtime().people
+    people.reset_factor(people.named(name).id, by=ACTOR)
+    click.echo(f"已取消 {name} 的手机验证码", err=True)
 
 
 @click.group(help="可以嵌入小窗的网站")
@@ -178,6 +196,29 @@ def site_remove(composer: Composer, key: str) -> None:
     click.echo(f"已取消登记 {key}", err=True)
 
 
+@click.group(help="检查知识库")
+def check() -> None:
+    """Checks of the base."""
+
+
+@check.command("daily", help="做今天的日监测：链接、到期、复核、标准问题、时限、备份等，并保存结果")
+@click.pass_obj
+def check_daily(composer: Composer) -> None:
+    """Check today, again if it was checked; exit 1 where something is wrong."""
+    runtime = composer.runtime()
+    runtime.indexer.catch_up()
+    click.echo(upkeep.gather(runtime), err=True)
+    done = runtime.insights.daily.run(lambda: checks.examine(runtime), again=True)
+    if done is None:
+        raise click.ClickException("服务正在做今天的检查，请稍后到 /admin/daily 查看")
+    for each in done.findings:
+        click.echo(f"{daily.LEVELS[each.level]}\t{each.name}\t{each.said}")
+        for row in each.rows:
+            click.echo(f"\t\t{row}")
+    if done.verdict == daily.BAD:
+        raise click.exceptions.Exit(1)
+
+
 @click.group(help="其他系统用的接口密钥")
 def key() -> None:
     """Keys of systems."""
@@ -230,6 +271,39 @@ def key_revoke(composer: Composer, name: str) -> None:
     """End a key."""
     composer.runtime().keys.revoke(name)
     click.echo(f"已停用密钥 {name}", err=True)
+
+
+@click.group(help="审计记录")
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command("verify", help="核对审计记录有没有被改动、删除或插入；有则返回非零")
+@click.option("--known", default="", help="以前核对时记下的“序号:摘要”，用来发现结尾被截掉")
+@click.pass_obj
+def audit_verify(composer: Composer, known: str) -> None:
+    """Work the chain out again; print the last row's number and digest, to be kept elsewhere."""
+    number, _, digest = known.partition(":")
+    if known and not (number.isdigit() and digest):
+        raise click.ClickException("--known 应写成“序号:摘要”")
+    noted = (int(number), digest) if known else None
+    verdict = composer.runtime().audit_log.verify(noted)
+    if verdict.broken is not None:
+        raise click.ClickException(f"第 {verdict.broken} 条起与前面的记录不符，可能被改动过")
+    click.echo(f"{verdict.rows} 条记录完整无缺", err=True)
+    if verdict.last:
+        click.echo("请把最后一条的序号和摘要另外保存，下次用 --known 核对：", err=True)
+        click.echo(f"{verdict.last[0]}:{verdict.last[1]}")
+
+
+@audit.command("export", help="导出全部审计记录：.xlsx .csv .jsonl")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def audit_export(composer: Composer, path: Path) -> None:
+    """Write all rows to a file."""
+    data = exported(composer.runtime().audit_log.rows(), path.suffix.lower())
+    path.write_bytes(data)
+    click.echo(f"已导出到 {path}", err=True)
 
 
 def _given(from_stdin: bool) -> str:

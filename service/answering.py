@@ -1,94 +1,80 @@
-"""Question → answer: the steps in order, from one public method that never raises.
+"""What somebody says → what is said back, from one public method that never raises.
 
-A reviewed entry is answered verbatim. Without one, the clause is quoted. Without either, the
-answer is an honest refusal that says whom to ask. What is not in force is never given as
-current: the answer says so and names what took its place.
+Whoever talks with an operator is left to them; remarks get a line; what refers to the conversation
+is read in its light; everything else is answered from the base by `service.policies`.
 """
 
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 
-from kb.passages import Citation, Passage
-from kb.search import Scope, least_confidence
-from kb.understanding import Understanding
-from kb.validity import Validity
+from kb.followups import Matter, asks_of_any, matter_of
+from kb.passages import Passage
+from kb.search import Scope
+from kb.understanding import Rewrite, Understanding, Understood
 from service import guards, wording
-from service.composing.composers import Composer, quotation
-from service.conversations import Answer, Contact, Conversations, Outcome, Question
+from service.composing.composers import Composer
+from service.conversations import (
+    Answer,
+    Choice,
+    Context,
+    Conversations,
+    Outcome,
+    Question,
+)
 from service.desk.handoff import Handoffs
+from service.dialogue import Turn, Wish, item, read
+from service.policies import Policies
+from service.tunables import Tuned
+from service.tuning import Tuning
 
 log = logging.getLogger(__name__)
 
-OPTIONS = 3
-# From this agreement on a question is an entry's own wording.
-OWN_WORDING = 0.8
-# An entry that contains this share of a question contains all of it.
-FITS = 0.95
-# Least share of a question that a successor's clause must contain to be quoted in its place.
-SPEAKS_OF = 0.3
-# Characters of an ended clause that are looked for in its successor.
-MATTER = 300
-SUGGESTIONS = 3
-
-
-@dataclass(frozen=True)
-class Cuts:
-    """Least probabilities of being right.
-
-    Attributes:
-        answer: at which an answer is given, by kind of passage.
-        offer: at which an entry is worth offering as "did you mean".
-    """
-
-    answer: Mapping[str, float]
-    offer: float
-
-    @classmethod
-    def allowing(cls, *, entries: float, clauses: float, options: float) -> "Cuts":
-        """Cuts at which no larger shares than these are expected to be wrong."""
-        return cls(
-            {
-                "entry": least_confidence("entry", entries),
-                "clause": least_confidence("clause", clauses),
-            },
-            min(least_confidence("entry", entries), 1 - options),
-        )
-
 
 class Answerer:
-    """Answers questions from the knowledge base and keeps a record."""
+    """Answers questions from the knowledge base and keeps a record.
+
+    Attributes:
+        tuning: what administrators set.
+    """
 
     def __init__(
         self,
         understanding: Understanding,
         conversations: Conversations,
-        cuts: Cuts,
+        tuning: Tuning,
         *,
         composer: Composer,
         handoffs: Handoffs,
     ) -> None:
         self._understanding = understanding
-        self._search = understanding.search
+        self._regions = understanding.search.regions
         self._conversations = conversations
-        self._cuts = cuts
+        self.tuning = tuning
         self._composer = composer
         self._handoffs = handoffs
 
     def answer(self, question: Question) -> Answer:
         """Answer a question. Never raises: failure is an outcome with words of its own."""
         began = time.perf_counter()
+        tuned = self.tuning.current()
         asked = replace(question, text=guards.clean(question.text))
+        after: Context | None = None
         try:
+            asked, before = self._conversations.resume(asked)
             answer = (
-                self._with_operator(asked) or self._small_talk(asked) or self._from_policies(asked)
+                self._with_operator(asked)
+                or _stopped(asked, tuned)
+                or self._small_talk(asked, tuned)
             )
+            if answer is None:
+                asked, answer, after = self._in_context(asked, before, tuned)
         except Exception:
             # Whatever it is: a person is waiting for words, not for a trace.
             log.exception("answering failed")
+            # Whose the conversation is may be unknown: nothing is added to it.
+            asked = replace(asked, conversation_id=None)
             answer = Answer(Outcome.ERROR, wording.TRY_AGAIN)
         answer = replace(
             answer,
@@ -97,13 +83,18 @@ class Answerer:
         )
         milliseconds = round((time.perf_counter() - began) * 1000)
         try:
-            self._conversations.record(asked, answer, milliseconds)
+            self._conversations.record(asked, answer, milliseconds, after)
         except Exception:
             # An answer that cannot be recorded is still an answer.
             log.exception("recording an answer failed")
-        answer = self._handed_over(asked, answer)
+        answer = self._handed_over(asked, answer, tuned)
         log.info("answered", extra={"outcome": answer.outcome.value, "ms": milliseconds})
         return answer
+
+    def tried(self, question: Question, tuned: Tuned) -> Answer:
+        """What would be answered with some settings outside any conversation; leaves no trace."""
+        asked = replace(question, text=guards.clean(question.text))
+        return self._small_talk(asked, tuned) or self._in_context(asked, Context(), tuned)[1]
 
     def _with_operator(self, question: Question) -> Answer | None:
         """While an operator has the conversation, words go there and the service keeps silent."""
@@ -116,205 +107,176 @@ class Answerer:
             Outcome.HANDED_OFF, wording.DANGER if danger else "", understood=question.text
         )
 
-    def _handed_over(self, question: Question, answer: Answer) -> Answer:
+    def _handed_over(self, question: Question, answer: Answer, tuned: Tuned) -> Answer:
         """An answer once who asked for a person is in the queue; else whom they can ring."""
-        if answer.text != wording.TO_PERSON:
+        if answer.text != tuned.to_person:
             return answer
         try:
             if self._handoffs.open(question, answer.conversation_id):
                 return answer
         except Exception:
             log.exception("handing over failed")
-        return replace(answer, text=wording.TO_HOTLINE)
+        return replace(answer, text=tuned.to_hotline)
 
-    def _small_talk(self, question: Question) -> Answer | None:
-        to_person = wording.TO_PERSON if question.reach else wording.TO_HOTLINE
+    def _small_talk(self, question: Question, tuned: Tuned) -> Answer | None:
+        kind = guards.small_talk(question.text)
+        # Who asks for a person while nobody is there is told when somebody is, and not queued.
+        closed = self.tuning.closed() if kind == "person" else ""
+        to_person = (closed or tuned.to_person) if question.reach else tuned.to_hotline
         said = {
             "danger": (Outcome.HANDED_OFF, wording.DANGER),
             "person": (Outcome.HANDED_OFF, to_person),
-            "greeting": (Outcome.ANSWERED, wording.GREETING),
+            "greeting": (Outcome.ANSWERED, tuned.greeting),
             "thanks": (Outcome.ANSWERED, wording.THANKS),
-        }.get(guards.small_talk(question.text))
+            "noted": (Outcome.ANSWERED, wording.NOTED),
+        }.get(kind)
         if said is None:
             return None
         return Answer(said[0], said[1], confidence=1.0, understood=question.text)
 
-    def _from_policies(self, asked: Question) -> Answer:
-        question = replace(asked, text=guards.impersonal(asked.text))
-        scope = Scope(as_of=question.as_of, region=question.region)
-        understood = self._understanding.understand(question.text, scope)
-        question = replace(question, text=understood.text)
-        found = self._search.passages(question.text, scope, also=understood.also)
-        base = Answer(
-            Outcome.UNANSWERABLE,
-            "",
-            understood=understood.said,
-            rewrites=understood.rewrites,
-            passages=found.passages,
-            suggestions=_suggestions(found.passages),
-            contact=_contact(found.passages),
+    def _in_context(
+        self, asked: Question, before: Context, tuned: Tuned
+    ) -> tuple[Question, Answer, Context]:
+        """What was asked, the answer to it, and what the conversation is about from now on."""
+        typed = guards.impersonal(asked.text)
+        turn = read(typed, before)
+        if turn.said:
+            return asked, *_said(turn, typed, before)
+        understood, scope, named = self._understood(turn, asked, before, tuned.steps)
+        policies = Policies(self._understanding.search, tuned, self._composer)
+        answer = policies.answer(understood, scope)
+        if turn.chosen and turn.text != typed:
+            rewrite = Rewrite("follow_up", typed, turn.text)
+            answer = replace(answer, rewrites=(rewrite, *answer.rewrites))
+        answer = self._of_place(answer, named)
+        answer = _wished(turn, _once(answer, before))
+        after = Context(
+            matter=_matter(turn, understood, answer, before),
+            last=understood.text,
+            region=named,
+            choices=_choices(answer, asked),
+            clarified=answer.outcome is Outcome.CLARIFY,
         )
-        return (
-            self._outdated(question, base, found.rejected)
-            or self._verbatim(base)
-            or self._clarify(base)
-            or self._quote(question, base)
-            or _refuse(base)
-        )
+        # Who chooses "2" asks the question that it stands for.
+        chosen = turn.chosen and turn.wish is Wish.ASK
+        return replace(asked, text=turn.text) if chosen else asked, answer, after
 
-    def _outdated(
-        self, question: Question, base: Answer, rejected: Sequence[Passage]
-    ) -> Answer | None:
-        """When the best match is no longer (or not yet) in force: say so, name the successor."""
-        current_documents = {cited.document_id for p in base.passages for cited in p.citations}
-        # A text that was only revised is answered from the revision of the day.
-        ended = [
-            passage
-            for passage in rejected
-            if passage.validity is not Validity.AMENDED
-            and not (
-                passage.kind == "clause" and passage.citations[0].document_id in current_documents
-            )
-        ]
-        if not ended:
-            return None
-        old = ended[0]
-        best = base.passages[0] if base.passages else None
-        threshold = self._cuts.answer[old.kind]
-        if old.confidence < threshold or (best and best.confidence >= old.confidence):
-            return None
-        cited = next(
-            (each for each in old.citations if each.validity is old.validity), None
-        ) or next(iter(old.citations), None)
-        successor = cited.successor if cited else None
-        text = wording.not_in_force(
-            cited.title if cited else old.title,
-            old.validity.value,
-            _turning_day(old, cited),
-            successor[1] if successor else "",
-        )
-        matter = old.text if old.kind == "clause" else question.text
-        newer = self._in_successor(question, matter, successor[0]) if successor else None
-        if newer is None:
-            return replace(base, text=text, citations=old.citations)
-        current = self._search.quote(question.text, newer)
-        return replace(
-            base,
-            outcome=Outcome.ANSWERED_CLAUSE,
-            text=f"{text}\n\n{quotation(current)}",
-            confidence=newer.confidence,
-            citations=(current, *old.citations),
-        )
+    def _understood(
+        self, turn: Turn, asked: Question, before: Context, steps: tuple[str, ...]
+    ) -> tuple[Understood, Scope, str | None]:
+        """What to look for, where, and the place that was named for it."""
+        place = self._understanding.place(turn.text, asked.region, steps=steps)
+        text = (place.rest or before.matter.question or turn.text) if place else turn.text
+        # What goes on from the last question keeps its place, unless it names another.
+        kept = place.code if place else before.region
+        scope = Scope(as_of=asked.as_of, region=kept or asked.region)
+        after = None if turn.chosen else before.matter
+        understood = self._understanding.understand(text, scope, after=after, steps=steps)
+        follows = turn.wish is not Wish.ASK or _follows(understood)
+        named = kept if place or follows else None
+        return understood, replace(scope, region=named or asked.region), named
 
-    def _in_successor(self, question: Question, matter: str, document_id: int) -> Passage | None:
-        """The best clause of the document that took over, if it speaks of the matter at all."""
-        scope = Scope(
-            as_of=question.as_of, region=question.region, kind="clause", document_id=document_id
-        )
-        best = _best(self._search.passages(matter[:MATTER], scope).passages, "clause")
-        return best if best and best.coverage >= SPEAKS_OF else None
-
-    def _verbatim(self, base: Answer) -> Answer | None:
-        best = _best(base.passages, "entry")
-        if (
-            best is None
-            or best.confidence < self._cuts.answer["entry"]
-            or _one_of_several(best, base)
-        ):
-            return None
-        return replace(
-            base,
-            outcome=Outcome.ANSWERED,
-            text=best.text,
-            confidence=best.confidence,
-            entry=best,
-            citations=best.citations,
-            contact=_contact([best]),
-        )
-
-    def _clarify(self, base: Answer) -> Answer | None:
-        """Several entries are possible and none is sure: let the person choose."""
-        fitting = _fitting(base)
-        likely = [
-            p
-            for p in base.passages
-            if p.kind == "entry" and (p.confidence >= self._cuts.offer or p in fitting)
-        ]
-        clause = _best(base.passages, "clause")
-        if not likely:
-            return None
-        # A word that several entries have ("公积金") asks for a choice, whatever a clause says.
-        least = max(self._cuts.answer["clause"], likely[0].confidence)
-        if len(fitting) < 2 and clause and clause.confidence >= least:
-            return None
-        options = tuple(passage.title for passage in likely[:OPTIONS])
-        return replace(
-            base,
-            outcome=Outcome.CLARIFY,
-            text=wording.CLARIFY if len(options) > 1 else wording.CLARIFY_ONE,
-            confidence=likely[0].confidence,
-            options=options,
-        )
-
-    def _quote(self, question: Question, base: Answer) -> Answer | None:
-        best = _best(base.passages, "clause")
-        if best is None or best.confidence < self._cuts.answer["clause"]:
-            return None
-        cited = self._search.quote(question.text, best)
-        draft = self._composer.compose(question.text, cited)
-        return replace(
-            base,
-            outcome=Outcome.ANSWERED_CLAUSE,
-            text=draft.text,
-            ai_generated=draft.ai_generated,
-            confidence=best.confidence,
-            citations=(cited,),
-        )
+    def _of_place(self, answer: Answer, named: str | None) -> Answer:
+        """An answer that says whose rules it gives, where a place was named."""
+        if named is None:
+            return answer
+        asked = self._regions.name(named)
+        if answer.outcome is Outcome.UNANSWERABLE and not answer.citations:
+            return replace(answer, text=wording.no_rules_of(asked, wording.HOTLINE_PHONE))
+        source = answer.entry or _quoted(answer)
+        if source is None:
+            return answer
+        rewrite = Rewrite("place", asked, self._regions.name(source.region_code))
+        return replace(answer, rewrites=(*answer.rewrites, rewrite))
 
 
-def _one_of_several(best: Passage, base: Answer) -> bool:
-    """Whether a short question ("居住证") fits several entries as a whole, and none by name."""
-    if best.closeness >= FITS:
-        return False
-    others = [p for p in _fitting(base) if p.title != best.title]
-    if best.agreement >= OWN_WORDING:
-        # Its own wording but for the asking words; others may have the same.
-        others = [p for p in others if p.agreement >= OWN_WORDING]
-    return bool(others)
+def _said(turn: Turn, typed: str, before: Context) -> tuple[Answer, Context]:
+    """Words that need nothing from the base; what can be chosen stays, if it was asked for."""
+    again = before.clarified and not turn.chosen
+    answer = Answer(
+        Outcome.CLARIFY if again else Outcome.ANSWERED,
+        turn.said,
+        confidence=1.0,
+        understood=typed,
+        options=before.choices if again else (),
+    )
+    return answer, before if again else replace(before, choices=(), clarified=False)
 
 
-def _fitting(base: Answer) -> list[Passage]:
-    """Entries that contain all of the question."""
-    return [p for p in base.passages if p.kind == "entry" and p.breadth >= FITS]
+def _choices(answer: Answer, asked: Question) -> tuple[Choice, ...]:
+    """What a number stands for after an answer: what was offered and shown."""
+    if asked.person:
+        return answer.offered
+    # A page shows related questions under every answer.
+    return answer.options or tuple(Choice(each, each) for each in answer.suggestions)
 
 
-def _refuse(base: Answer) -> Answer:
-    contact = base.contact
-    return replace(base, text=wording.no_match(contact.department, contact.phone))
+def _stopped(question: Question, tuned: Tuned) -> Answer | None:
+    """What is said while nothing is answered automatically; cries for help and for people pass."""
+    urgent = guards.small_talk(question.text) in ("danger", "person")
+    if urgent or not tuned.says_stopped(question.channel):
+        return None
+    text = tuned.stopped_words.format(phone=wording.HOTLINE_PHONE)
+    return Answer(Outcome.BLOCKED, text, understood=question.text)
 
 
-def _best(passages: Sequence[Passage], kind: str) -> Passage | None:
-    fit = (p for p in passages if p.kind == kind and p.quotable)
-    return max(fit, key=lambda p: p.confidence, default=None)
+def _follows(understood: Understood) -> bool:
+    return any(each.kind == "follow_up" for each in understood.rewrites)
 
 
-def _suggestions(passages: Sequence[Passage]) -> tuple[str, ...]:
-    """Questions close to this one, after the first."""
-    return tuple(p.title for p in passages if p.kind == "entry")[1 : SUGGESTIONS + 1]
+def _matter(turn: Turn, understood: Understood, answer: Answer, before: Context) -> Matter:
+    """What is spoken of now: the same, where only something about it was asked."""
+    half = next((each.from_ for each in understood.rewrites if each.kind == "follow_up"), "")
+    if turn.wish is not Wish.ASK or (half and asks_of_any(half)):
+        return before.matter
+    return matter_of(understood.text, answer.passages)
 
 
-def _contact(passages: Sequence[Passage]) -> Contact:
-    """The department of the best passage that at least speaks of the matter."""
-    for passage in passages:
-        if passage.department and passage.coverage >= SPEAKS_OF:
-            phone = passage.entry.phone if passage.entry else ""
-            return Contact(passage.department, phone or wording.HOTLINE_PHONE)
-    return Contact()
+def _once(answer: Answer, before: Context) -> Answer:
+    """An answer that does not ask back again what was just asked back."""
+    again = {each.label for each in answer.options} & {each.label for each in before.choices}
+    if answer.outcome is not Outcome.CLARIFY or not (before.clarified and again):
+        return answer
+    contact = answer.contact
+    return replace(
+        answer,
+        outcome=Outcome.UNANSWERABLE,
+        text=wording.still_unclear(contact.department, contact.phone),
+        suggestions=tuple(each.question for each in answer.options),
+        options=(),
+    )
 
 
-def _turning_day(old: Passage, cited: Citation | None) -> date | None:
-    """The day on which the validity of a passage became what it is."""
-    bearer = cited or old
-    if old.validity is Validity.REPEALED:
-        return cited.repealed_on if cited else None
-    return bearer.expires_on if old.validity is Validity.EXPIRED else bearer.effective_on
+def _wished(turn: Turn, answer: Answer) -> Answer:
+    """The last answer, or what of it is wanted."""
+    entry = answer.entry.entry if answer.entry else None
+    if turn.wish is Wish.SHORTER and entry and entry.short_answer:
+        return replace(answer, text=entry.short_answer)
+    if turn.wish is Wish.SOURCE and answer.outcome in (Outcome.ANSWERED, Outcome.ANSWERED_CLAUSE):
+        cited = [wording.quoted_again(c.title, c.locator, c.text) for c in answer.citations]
+        return replace(answer, text="\n\n".join(cited) or wording.NO_BASIS)
+    if turn.wish is Wish.ITEM:
+        return _item(turn.number, answer)
+    return answer
+
+
+def _item(number: int, answer: Answer) -> Answer:
+    """One item of an answer, else its basis of that number, else the answer with a word on it."""
+    found = item(answer.text, number)
+    if found:
+        return replace(answer, text=wording.item_of(number, found))
+    if number <= len(answer.citations) and answer.citations[number - 1].text:
+        cited = answer.citations[number - 1]
+        return replace(answer, text=wording.quoted_again(cited.title, cited.locator, cited.text))
+    return replace(answer, text=f"{wording.no_such_item(number)}\n{answer.text}")
+
+
+def _quoted(answer: Answer) -> Passage | None:
+    """The passage that an answer rests on or asks about."""
+    cited = {each.clause_id for each in answer.citations}
+    if answer.outcome is Outcome.CLARIFY:
+        return next((each for each in answer.passages if each.kind == "entry"), None)
+    return next(
+        (p for p in answer.passages if p.kind == "clause" and p.citations[0].clause_id in cited),
+        None,
+    )

@@ -19,6 +19,8 @@ from service.config import Settings
 
 DATABASE = "policy.db"
 KEPT = ("uploads", "secret_key")
+# Notes when a backup was last made; left out of it.
+LAST = "last_backup"
 
 
 def create(db: Database, folder: Path, target: Path) -> int:
@@ -40,7 +42,16 @@ def create(db: Database, folder: Path, target: Path) -> int:
                 for path in _files(folder / name):
                     archive.write(path, path.relative_to(folder))
     os.replace(fresh, target)
+    (folder / LAST).write_text(datetime.now(UTC).isoformat(), encoding="ascii")
     return target.stat().st_size
+
+
+def last(folder: Path) -> datetime | None:
+    """When a backup of a data folder was last made here; None where none is known."""
+    try:
+        return datetime.fromisoformat((folder / LAST).read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        return None
 
 
 def restore(source: Path, settings: Settings) -> Path | None:

@@ -65,7 +65,7 @@ def _key(runtime: Runtime) -> tuple[bool, str]:
 
 
 def _accounts(runtime: Runtime) -> tuple[bool, str]:
-    open_to = sum(each.state != "disabled" for each in runtime.accounts.all())
+    open_to = sum(each.state != "disabled" for each in runtime.people.all())
     return True, f"{open_to} 个" if open_to else f"还没有；{HOW_TO_BEGIN}"
 
 

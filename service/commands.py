@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from kb.documents import Imported, Upload
+from kb.entries import Sieve
 from kb.errors import KnowledgeError, NotFound
 from kb.exchange import TABLE_SUFFIXES, read_entries, write_entries
 from kb.metadata import parse_date
@@ -21,9 +22,9 @@ from service import accounts, backup, checkup, evaluation, guards
 from service.config import ROOT, ConfigurationError, Settings
 from service.conversations import Answer, Question
 from service.errors import ServiceError
-from service.presentation import answer_json
+from service.presentation import answer_json, rewrite_json
 from service.runtime import Runtime
-from service.wording import GENERATED, VALIDITY, percent
+from service.wording import GENERATED, VALIDITY, percent, understood_as
 
 SAMPLES = ROOT / "data" / "samples"
 # Seconds that one question on the terminal may spend on learning the words of the base.
@@ -127,11 +128,14 @@ def ask(composer: Composer, question: str, region: str, as_of: str, as_json: boo
 
 
 def _print_answer(answer: Answer) -> None:
+    notice = understood_as([rewrite_json(each) for each in answer.rewrites])
+    if notice:
+        click.echo(notice)
     click.echo(answer.text)
     if answer.ai_generated:
         click.echo(f"（{GENERATED}）")
     for option in answer.options:
-        click.echo(f"  · {option}")
+        click.echo(f"  · {option.label}")
     for cited in answer.citations:
         number = f"（{cited.document_number}）" if cited.document_number else ""
         standing = VALIDITY[cited.validity.value]
@@ -281,7 +285,7 @@ def export(composer: Composer, path: Path, status: str | None) -> None:
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise click.ClickException(f"只能导出为 {'、'.join(TABLE_SUFFIXES)}")
     runtime = composer.runtime()
-    records = list(runtime.entries.records(status=Status(status) if status else None))
+    records = list(runtime.entries.records(Sieve(Status(status) if status else None)))
     data = write_entries(records, path.suffix.lower())
     backup.write_atomically(path, data)
     click.echo(f"已导出 {len(records)} 条到 {path}")

@@ -16,6 +16,10 @@ from service.addresses import Proxies
 PREFIX = "POLICYQA_"
 MAX_PER_MINUTE = 100_000
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+_CHOICES = {
+    "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
+    "totp": ("off", "optional", "admin"),
+}
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -47,8 +51,10 @@ class Settings:
         ",".join(STEPS),
         "理解问题的步骤，用逗号分隔，去掉哪个就不做哪个：typo 改错字，pinyin 认拼音，"
         "fuzzy 认拼音时不分平翘舌、前后鼻音、n 和 l、h 和 f，"
-        "synonym 补上规范的说法；填 none 都不做",
+        "synonym 补上规范的说法，follow_up 把接着上文说的半句话补完整，"
+        "place 按问题里的地名找当地规定；填 none 都不做",
     )
+    conversation_minutes: int = _setting(30, "对话停了多少分钟后，再说的话不再接着上文理解")
     public_url: str = _setting(
         "", "本服务对外的网址，如 https://policy.example.gov.cn；填了以后，发到别处的答复才带链接"
     )
@@ -65,6 +71,10 @@ class Settings:
     session_hours: int = _setting(12, "工作人员登录后最长多少小时须重新登录")
     sessions: int = _setting(3, "一个账号最多同时登录几处；超过时最早的一处退出")
     password_days: int = _setting(90, "密码多少天必须更换；0 表示不要求定期更换")
+    totp: str = _setting(
+        "optional",
+        "登录时的手机验证码（TOTP）：off 不用，optional 各人自愿，admin 管理员必须使用",
+    )
     handoff_minutes: int = _setting(30, "转人工后最多等几分钟；到时没有坐席接待就如实告诉对方")
     cti_secret: str = _setting(
         "", "来电弹屏的校验密钥；填了以后，没有正确签名的来电信息一律不用", secret=True
@@ -171,9 +181,7 @@ class Settings:
         return frozenset(each.strip() for each in self.understand.split(",") if each.strip())
 
     def _checked(self) -> "Settings":
-        problems = []
-        if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-            problems.append(f"{PREFIX}LOG_LEVEL 的值“{self.log_level}”不对")
+        problems = self._choice_problems()
         for name in ("wrong_entries", "wrong_clauses", "wrong_options"):
             if not 0 <= getattr(self, name) <= 1:
                 problems.append(f"{PREFIX}{name.upper()} 应在 0 到 1 之间")
@@ -189,6 +197,7 @@ class Settings:
             problems.append(f"{PREFIX}TRUSTED_PROXIES 应是地址或网段，如 10.0.0.5,10.1.0.0/16")
         for name, least, most in (
             ("idle_minutes", 1, 1440),
+            ("conversation_minutes", 1, 1440),
             ("session_hours", 1, 168),
             ("sessions", 1, 100),
             ("password_days", 0, 3650),
@@ -206,6 +215,13 @@ class Settings:
         if problems:
             raise ConfigurationError("\n".join(problems))
         return self
+
+    def _choice_problems(self) -> list[str]:
+        return [
+            f"{PREFIX}{name.upper()} 的值“{getattr(self, name)}”不对，应是 {'、'.join(known)} 之一"
+            for name, known in _CHOICES.items()
+            if getattr(self, name) not in known
+        ]
 
     def _model_problems(self) -> list[str]:
         problems = []

@@ -1,15 +1,17 @@
 """Questions and answers as values, and the record of them; hides tables and masking."""
 
 import enum
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from kb.db import Database
 from kb.errors import NotFound
+from kb.followups import Matter
 from kb.passages import Citation, Passage
 from kb.understanding import Rewrite
 from service import guards, wording
@@ -85,6 +87,33 @@ class Contact:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Something to choose: what it is called, and the question that it stands for."""
+
+    label: str
+    question: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a conversation is about; empty for one that has just begun.
+
+    Attributes:
+        matter: what half a question is completed with.
+        last: what the last answer was looked for with; empty where nothing was looked for.
+        region: code of the place that was named for the last answer.
+        choices: what the last answer offered, in the order of its numbers.
+        clarified: whether the last answer was a question back.
+    """
+
+    matter: Matter = field(default_factory=Matter)
+    last: str = ""
+    region: str | None = None
+    choices: tuple[Choice, ...] = ()
+    clarified: bool = False
+
+
+@dataclass(frozen=True)
 class Answer:
     """What is said, and everything it rests on.
 
@@ -94,7 +123,7 @@ class Answer:
         rewrites: what was changed or added to get there.
         entry: the reviewed entry that was answered from.
         passages: what else was found, best first.
-        options: questions to choose from, when the outcome is `clarify`.
+        options: what to choose from, when the outcome is `clarify`.
     """
 
     outcome: Outcome
@@ -105,69 +134,84 @@ class Answer:
     entry: Passage | None = None
     citations: tuple[Citation, ...] = ()
     passages: tuple[Passage, ...] = ()
-    options: tuple[str, ...] = ()
+    options: tuple[Choice, ...] = ()
     suggestions: tuple[str, ...] = ()
     contact: Contact = field(default_factory=Contact)
     ai_generated: bool = False
     id: str = ""
     conversation_id: str = ""
 
+    @property
+    def offered(self) -> tuple[Choice, ...]:
+        """What is there to go on with where there is no answer yet."""
+        if self.options or self.outcome is not Outcome.UNANSWERABLE:
+            return self.options
+        return tuple(Choice(each, each) for each in self.suggestions)
+
 
 class Conversations:
-    """Keeps what was asked and said. Personal numbers are masked before anything is stored."""
+    """Keeps what was asked and said. Personal numbers are masked before anything is stored.
+
+    Args:
+        idle: how long after the last question a conversation still goes on from it.
+    """
 
     def __init__(
-        self, db: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        db: Database,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        idle: timedelta = timedelta(minutes=30),
     ) -> None:
         self._db = db
         self._now = now
+        self._idle = idle
 
-    def record(self, question: Question, answer: Answer, milliseconds: int) -> None:
-        """Store one exchange with its citations as they stand; one on record stays as it is."""
+    def resume(self, question: Question) -> tuple[Question, Context]:
+        """A question with what its conversation is about.
+
+        A conversation of another channel, person or system is nobody else's to go on with: the
+        question then begins one of its own.
+        """
+        if question.conversation_id is None:
+            return question, Context()
+        with self._db.reading() as session:
+            held = session.get(Conversation, question.conversation_id)
+            if held is None:
+                return question, Context()
+            if (held.channel, held.person, held.system) != _asker(question):
+                return replace(question, conversation_id=None), Context()
+            fresh = held.context_at and self._now() - held.context_at <= self._idle
+            return question, _read(held.context) if fresh else Context()
+
+    def record(
+        self, question: Question, answer: Answer, milliseconds: int, context: Context | None = None
+    ) -> None:
+        """Store one exchange with its citations as they stand; one on record stays as it is.
+
+        Args:
+            context: what the conversation is about from now on; None leaves that as it is.
+        """
         now = self._now()
         with self._db.transaction() as session:
             if session.get(Exchange, answer.id) is not None:
                 return
-            if session.get(Conversation, answer.conversation_id) is None:
-                session.add(
-                    Conversation(
-                        id=answer.conversation_id,
-                        channel=question.channel[:32],
-                        person=question.person,
-                        created_at=now,
-                    )
+            held = session.get(Conversation, answer.conversation_id)
+            if held is None:
+                channel, person, system = _asker(question)
+                held = Conversation(
+                    id=answer.conversation_id,
+                    channel=channel,
+                    person=person,
+                    system=system,
+                    created_at=now,
                 )
+                session.add(held)
                 session.flush()
-            entry = answer.entry.entry if answer.entry else None
-            session.add(
-                Exchange(
-                    id=answer.id,
-                    conversation_id=answer.conversation_id,
-                    system=question.system,
-                    question=guards.mask(question.text),
-                    region_code=question.region,
-                    as_of=question.as_of,
-                    outcome=answer.outcome.value,
-                    text=answer.text,
-                    ai_generated=answer.ai_generated,
-                    confidence=answer.confidence,
-                    entry_id=entry.id if entry else None,
-                    entry_version=entry.version if entry else None,
-                    milliseconds=milliseconds,
-                    asked_at=now,
-                    citations=[
-                        CitedClause(
-                            ordinal=number,
-                            document_id=cited.document_id,
-                            title=cited.title,
-                            locator=cited.locator,
-                            text=cited.text,
-                            validity=cited.validity.value,
-                        )
-                        for number, cited in enumerate(answer.citations)
-                    ],
-                )
-            )
+            if context is not None:
+                held.context = guards.mask(json.dumps(asdict(context), ensure_ascii=False))
+            held.context_at = now
+            session.add(_exchange(question, answer, milliseconds, now))
 
     def rate(self, answer_id: str, *, helpful: bool, comment: str) -> None:
         """Keep what a person thought of an answer; a later word replaces an earlier one.
@@ -202,6 +246,16 @@ class Conversations:
                 .limit(1)
             )
 
+    def spoken_since(self, conversation_id: str, moment: datetime) -> bool:
+        """Whether something was asked in a conversation at a moment or after it."""
+        with self._db.reading() as session:
+            found = session.scalar(
+                select(Exchange.id)
+                .where(Exchange.conversation_id == conversation_id, Exchange.asked_at >= moment)
+                .limit(1)
+            )
+        return found is not None
+
     def erase(self, person: str) -> None:
         """Delete all conversations of a person, with what was asked, said and handed over."""
         if not person:
@@ -214,6 +268,51 @@ class Conversations:
         """Delete one conversation, with what was asked, said and handed over."""
         with self._db.transaction() as session:
             _delete(session, [conversation_id])
+
+
+def _exchange(question: Question, answer: Answer, milliseconds: int, now: datetime) -> Exchange:
+    entry = answer.entry.entry if answer.entry else None
+    return Exchange(
+        id=answer.id,
+        conversation_id=answer.conversation_id,
+        system=question.system,
+        question=guards.mask(question.text),
+        understood=guards.mask(answer.understood),
+        region_code=question.region,
+        as_of=question.as_of,
+        outcome=answer.outcome.value,
+        text=answer.text,
+        ai_generated=answer.ai_generated,
+        confidence=answer.confidence,
+        entry_id=entry.id if entry else None,
+        entry_version=entry.version if entry else None,
+        milliseconds=milliseconds,
+        asked_at=now,
+        citations=[
+            CitedClause(
+                ordinal=number,
+                document_id=cited.document_id,
+                title=cited.title,
+                locator=cited.locator,
+                text=cited.text,
+                validity=cited.validity.value,
+            )
+            for number, cited in enumerate(answer.citations)
+        ],
+    )
+
+
+def _asker(question: Question) -> tuple[str, str, str]:
+    """Whose a conversation is: channel, person and system."""
+    return question.channel[:32], question.person, question.system
+
+
+def _read(context: str) -> Context:
+    if not context:
+        return Context()
+    held = json.loads(context)
+    choices = tuple(Choice(**each) for each in held.pop("choices"))
+    return Context(matter=Matter(**held.pop("matter")), choices=choices, **held)
 
 
 def _delete(session: Session, conversations: Sequence[str]) -> None:

@@ -23,7 +23,10 @@ from kb.metadata import parse_date
 from kb.passages import Citation, Passage
 from kb.search import Scope
 from service.conversations import Outcome, Question
+from service.golden import Golden
+from service.lab import OUTCOMES
 from service.runtime import Runtime
+from service.tunables import Tuned
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +116,33 @@ class Judged:
     def correct(self) -> bool:
         """Whether the right answer was given, or none where there is none."""
         return self.right and self.reply.answered if self.answerable else not self.reply.answered
+
+
+@dataclass(frozen=True)
+class Change:
+    """A golden question, what was said to it before and after, and whether each was right."""
+
+    golden: Golden
+    before: str
+    after: str
+    was_right: bool
+    is_right: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What some settings do to a golden set, against others.
+
+    Attributes:
+        before: figures of `service.evaluation.answer_figures`.
+        wrong: questions that are answered wrongly after, though they were before as well.
+    """
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    better: tuple[Change, ...]
+    worse: tuple[Change, ...]
+    wrong: tuple[Change, ...]
 
 
 def retrieval(task: Task, make_runtime: Callable[[Path], Runtime]) -> dict[str, float]:
@@ -239,6 +269,25 @@ def golden(runtime: Runtime, file: Path) -> tuple[dict[str, Any], list[str]]:
     return answer_figures(judged), wrong
 
 
+def compare(
+    runtime: Runtime, questions: Sequence[Golden], before: Tuned, after: Tuned
+) -> Comparison:
+    """Ask all questions with some settings and with others."""
+    old = [judge(runtime, each.row(), before) for each in questions]
+    new = old if before == after else [judge(runtime, each.row(), after) for each in questions]
+    told = [
+        Change(golden, _told(one.reply), _told(two.reply), one.correct, two.correct)
+        for golden, one, two in zip(questions, old, new, strict=True)
+    ]
+    return Comparison(
+        answer_figures(old),
+        answer_figures(new),
+        tuple(each for each in told if each.is_right and not each.was_right),
+        tuple(each for each in told if each.was_right and not each.is_right),
+        tuple(each for each in told if not each.was_right and not each.is_right),
+    )
+
+
 def read_golden(file: Path) -> list[dict[str, Any]]:
     """Rows with `question` and `expect`: an entry's or clause's key, an entry's code, a title, or
     null for a question that must not be answered; `region` and `as_of` are optional.
@@ -256,24 +305,33 @@ def read_golden(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def judge(runtime: Runtime, row: Mapping[str, Any]) -> Judged:
-    """Ask one golden question and compare."""
+def judge(runtime: Runtime, row: Mapping[str, Any], tuned: Tuned | None = None) -> Judged:
+    """Ask one golden question, with the present settings unless given, and compare."""
     day = parse_date(str(row["as_of"])) if row.get("as_of") else None
-    reply = ask(runtime, row["question"], region=row.get("region") or "", as_of=day)
+    reply = ask(runtime, row["question"], region=row.get("region") or "", as_of=day, tuned=tuned)
     expected = row["expect"]
     return Judged(reply, expected is not None, expected in names_of(reply.source))
 
 
-def ask(runtime: Runtime, text: str, *, region: str = "", as_of: date | None = None) -> Reply:
-    """Ask the product; the region is the configured one and the day today unless given."""
-    answer = runtime.answerer.answer(
-        Question(
-            text=text,
-            channel="eval",
-            region=runtime.regions.resolve(region or runtime.settings.region),
-            as_of=as_of or runtime.today(),
-        )
+def ask(
+    runtime: Runtime,
+    text: str,
+    *,
+    region: str = "",
+    as_of: date | None = None,
+    tuned: Tuned | None = None,
+) -> Reply:
+    """Ask the product without leaving a trace.
+
+    The region is the configured one, the day today, the settings the present ones unless given.
+    """
+    asked = Question(
+        text=text,
+        channel="eval",
+        region=runtime.regions.resolve(region or runtime.settings.region),
+        as_of=as_of or runtime.today(),
     )
+    answer = runtime.answerer.tried(asked, tuned or runtime.tuning.current())
     if answer.outcome in (Outcome.ANSWERED, Outcome.ANSWERED_CLAUSE):
         given = answer.entry or next(iter(answer.citations), None)
         return Reply(answer.outcome, True, answer.confidence, given)
@@ -312,6 +370,12 @@ def answer_figures(judged: Sequence[Judged]) -> dict[str, Any]:
         "wrong_answer_share": _share(sum(not each.correct for each in given), len(given)),
         "correct_refusals": _share(sum(each.correct for each in without), len(without)),
     }
+
+
+def _told(reply: Reply) -> str:
+    source = reply.source if reply.answered else None
+    title = f"：{source.title}" if source is not None else ""
+    return f"{OUTCOMES[reply.outcome]}{title}"
 
 
 def _said(reply: Reply) -> str:

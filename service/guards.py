@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Callable
 
 MAX_QUESTION = 500
+# A remark is short, and so is the time that its pattern takes.
+MAX_REMARK = 20
 
 _DIGITS = re.compile(r"(?<![\d.])\d(?:[ -]?[\dXx]){10,18}(?![\d])")
 _PLATE = re.compile(
@@ -25,9 +27,22 @@ _GREETING = re.compile(
     r"^(你好|您好|哈喽|嗨|hi|hello|在吗|有人吗|早上好|下午好|晚上好)[啊呀吗的。！!~，, ]*$", re.I
 )
 _THANKS = re.compile(
-    r"^(谢谢|多谢|感谢|辛苦了|好的谢谢|知道了谢谢|明白了|再见|拜拜)[你您了啊呀。！!~ ]*$"
+    r"^(?:(?:好的?|嗯+|哦+|行|知道了|明白了|清楚了)[，, ]*)?(?:谢谢|多谢|感谢|辛苦了|再见|拜拜)"
+    r"(?:你|您|了|啦|啊|呀|哈|[。！!~ ])*$"
 )
-_PERSON = re.compile(r"转人工|人工客服|人工服务|找人工|接人工|真人客服|^人工$")
+_NOTED = re.compile(
+    r"^(?:嗯|哦|噢|喔|好|行|可以|ok|okay|知道|明白|懂了|收到|了解|原来如此)"
+    r"(?:嗯|哦|好|知道|明白|收到|[啊呀吧哈了的。！!~，, ])*$",
+    re.I,
+)
+# A whole clause that asks for a person; 人工 inside a question is a word like any other.
+_PERSON = re.compile(
+    r"(?:请|麻烦|快|赶紧|马上|立刻|直接|给我|帮我|我|要|想|需要|能不能|能|可以|可不可以|怎么|如何|还是|那|就)*"
+    r"(?:转接?|找|接|叫|换|连|来|和|跟|联系)?(?:一下|个|到|成|给)?(?:你们的?)?"
+    r"(?:人工|真人|活人|客服人员)"
+    r"(?:客服|服务|坐席|座席|接听|回答|处理|咨询|聊|说话|说)*(?:吧|吗|啊|呀|行吗|好吗|可以吗|谢谢|一下|来)*"
+)
+_CLAUSES = re.compile(r"[，,。.！!？?；;\s]+")
 _DANGER = re.compile(
     r"不想活|想自杀|想死(?!亡)|要自杀|[要想]割腕|[要想]跳楼|活不下去|救命|着火了|起火了|正在(打|砍|抢)|要杀(我|人)|家暴.*(现在|正在)"
 )
@@ -50,14 +65,15 @@ def clean(question: str) -> str:
 
 
 def small_talk(question: str) -> str:
-    """Kind of a remark that needs no policy: greeting, thanks, person, danger; else empty."""
-    for kind, pattern in (
-        ("danger", _DANGER),
-        ("person", _PERSON),
-        ("greeting", _GREETING),
-        ("thanks", _THANKS),
-    ):
-        if pattern.search(question.strip()):
+    """Kind of a remark that needs no policy: greeting, thanks, noted,
+    person, danger; else empty."""
+    said = question.strip()
+    if _DANGER.search(said):
+        return "danger"
+    if any(len(c) <= MAX_REMARK and _PERSON.fullmatch(c) for c in _CLAUSES.split(said)):
+        return "person"
+    for kind, pattern in (("greeting", _GREETING), ("thanks", _THANKS), ("noted", _NOTED)):
+        if len(said) <= MAX_REMARK and pattern.search(said):
             return kind
     return ""
 

@@ -46,8 +46,6 @@ KEPT_UNSAID = timedelta(hours=48)
 TRIED = timedelta(minutes=1)
 PUSHED_FOR = timedelta(hours=1)
 LONGEST_PAUSE = timedelta(minutes=10)
-# A choice by number refers to what was offered within this time.
-OFFERED = timedelta(hours=4)
 BATCH = 50
 
 
@@ -297,21 +295,6 @@ class InboundLog:
                 .limit(BATCH)
             )
             return [(row.id, row.channel, row.received_at) for row in rows]
-
-    def offered(self, person: str) -> tuple[Option, ...]:
-        """What a person was last told to choose from."""
-        with self._db.reading() as session:
-            last = session.scalar(
-                select(Inbound.reply)
-                .where(
-                    Inbound.person == person,
-                    Inbound.reply != "",
-                    Inbound.received_at >= self.now() - OFFERED,
-                )
-                .order_by(Inbound.id.desc())
-                .limit(1)
-            )
-        return _read(last).options if last else ()
 
     def waits(self, person: str) -> bool:
         """Whether a person was told to write again for an answer."""

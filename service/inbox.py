@@ -29,9 +29,10 @@ from service.channels import (
     Response,
     Undelivered,
 )
+from service.dialogue import number_in
 from service.errors import NotReady
 from service.inbound import Claim, InboundLog, Letter
-from service.replies import Replies, number_in, problem_reply
+from service.replies import Replies, problem_reply
 
 log = logging.getLogger(__name__)
 
@@ -135,24 +136,17 @@ class Inbox:
         """The row of a message; a new one is on its way to an answer."""
         source = (channel.name, channel.account)
         if message.kind is Kind.ARRIVED:
-            return self._rows.receive_answered(source, message, reply=Reply(wording.WELCOME))
+            return self._rows.receive_answered(source, message, reply=self._replies.welcome())
         if message.kind is Kind.OTHER:
             return self._rows.receive_answered(source, message, reply=Reply(wording.PLEASE_WRITE))
         problem = problem_reply(message.text)
         if problem is not None:
             return self._rows.receive_answered(source, message, reply=problem)
-        question = message.text
-        number = number_in(question)
-        if number:
-            person = self._rows.person(*source, message.user)
-            if self._rows.waits(person):
-                still = Reply(wording.STILL_LOOKING)
-                return self._rows.receive_answered(source, message, reply=still, instead=True)
-            options = self._rows.offered(person)
-            if number <= len(options):
-                question = options[number - 1].question
+        if number_in(message.text) and self._rows.waits(self._rows.person(*source, message.user)):
+            still = Reply(wording.STILL_LOOKING)
+            return self._rows.receive_answered(source, message, reply=still, instead=True)
         letter, claim = self._rows.receive(
-            source, message, question=question, claim=self._has_room()
+            source, message, question=message.text, claim=self._has_room()
         )
         if claim is not None:
             self._start(claim)

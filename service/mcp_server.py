@@ -21,7 +21,7 @@ from mcp.types import ToolAnnotations
 from pydantic import AnyHttpUrl, BaseModel, Field
 
 from kb.errors import KnowledgeError
-from kb.lookup import Lookup, clause_at
+from kb.lookup import clause_at
 from kb.passages import Citation, Passage
 from kb.search import Scope, relevant
 from kb.validity import Validity
@@ -187,7 +187,7 @@ class PolicyTools:
     def __init__(self, runtime: Runtime, admit: Callable[[str], str]) -> None:
         self._runtime = runtime
         self._admit = admit
-        self._lookup = Lookup(runtime.db, runtime.library)
+        self._lookup = runtime.lookup
 
     def search_policy(
         self,
@@ -230,7 +230,7 @@ class PolicyTools:
             {
                 **body,
                 "text": body["text"] or wording.PASSED_ON,
-                "notice": wording.GENERATED if body["ai_generated"] else "",
+                "notice": body["notice"] + (wording.GENERATED if body["ai_generated"] else ""),
                 "options": [each["question"] for each in body["options"]],
             }
         )

@@ -4,8 +4,9 @@ Questions are stored masked; see `service.guards`. Times are UTC.
 """
 
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false, text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from kb.models import REGION_DIGITS, Base
@@ -22,6 +23,11 @@ class Conversation(Base):
     person: Mapped[str] = mapped_column(
         String(32), default="", server_default=text("''"), index=True
     )
+    # Name of the system whose key it was begun with; empty for none.
+    system: Mapped[str] = mapped_column(String(64), default="", server_default=text("''"))
+    # What it is about (JSON, masked), see `service.conversations.Context`; goes out of date.
+    context: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    context_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 
@@ -35,6 +41,8 @@ class Exchange(Base):
     # Name of the system whose key the question came with; empty for none.
     system: Mapped[str] = mapped_column(String(64), default="", server_default=text("''"))
     question: Mapped[str] = mapped_column(Text)
+    # The whole question that was looked for, where half of one or a number was typed.
+    understood: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     region_code: Mapped[str | None] = mapped_column(String(REGION_DIGITS))
     as_of: Mapped[date]
     outcome: Mapped[str] = mapped_column(String(32), index=True)
@@ -75,7 +83,7 @@ class Feedback(Base):
     exchange_id: Mapped[str] = mapped_column(ForeignKey("exchange.id"), primary_key=True)
     helpful: Mapped[bool]
     comment: Mapped[str] = mapped_column(Text, default="")
-    given_at: Mapped[datetime]
+    given_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Inbound(Base):
@@ -126,6 +134,8 @@ class User(Base):
     locked_until: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    # Grows with each change by an administrator, so that an old form is told from a new one.
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 
 
 class UserSession(Base):
@@ -137,6 +147,33 @@ class UserSession(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"), index=True)
     created_at: Mapped[datetime]
     seen_at: Mapped[datetime] = mapped_column(index=True)
+    # The password was right, the second factor is still to come: opens nothing.
+    pending: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Where it was begun from.
+    address: Mapped[str] = mapped_column(String(64), default="", server_default=text("''"))
+
+
+class SecondFactor(Base):
+    """The device that shows a person's codes; see `service.second_factor`."""
+
+    __tablename__ = "second_factor"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"), primary_key=True)
+    # Sealed.
+    secret: Mapped[str] = mapped_column(Text)
+    # None until a code of the device was right once.
+    confirmed_at: Mapped[datetime | None]
+    # The 30 seconds whose code was used last, counted since 1970; no earlier one is taken again.
+    last_step: Mapped[int] = mapped_column(default=0)
+
+
+class RecoveryCode(Base):
+    """A code for somebody without their device, known by its pseudonym; gone once used."""
+
+    __tablename__ = "recovery_code"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(32), primary_key=True)
 
 
 class Site(Base):
@@ -305,3 +342,78 @@ class Favourite(Base):
     passage: Mapped[str] = mapped_column(String(64), primary_key=True)
     title: Mapped[str] = mapped_column(String(512))
     added_at: Mapped[datetime]
+
+
+# What administrators set while the service runs, and what they try it with.
+
+
+class Setting(Base):
+    """One setting as it was last changed; see `service.tuning`.
+
+    Attributes:
+        value: None for the default.
+        version: grows over the whole table with every change.
+    """
+
+    __tablename__ = "setting"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    version: Mapped[int] = mapped_column(index=True)
+    comment: Mapped[str] = mapped_column(Text)
+    changed_by: Mapped[str] = mapped_column(String(64))
+    changed_at: Mapped[datetime]
+
+
+class GoldenQuestion(Base):
+    """A question whose right answer is known; see `service.golden`."""
+
+    __tablename__ = "golden_question"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    # Masked.
+    question: Mapped[str] = mapped_column(Text)
+    # Key of an entry or a clause, code of an entry, or title; None where nothing may be answered.
+    expect: Mapped[str | None] = mapped_column(String(512))
+    region_code: Mapped[str | None] = mapped_column(String(REGION_DIGITS))
+    # None for the day on which it is asked.
+    as_of: Mapped[date | None]
+    added_by: Mapped[str] = mapped_column(String(64))
+    added_at: Mapped[datetime]
+
+
+# What is imported by a page.
+
+
+class ImportJob(Base):
+    """An entry table on its way into the base; see `service.imports`.
+
+    Attributes:
+        sha256: of the file, which lies beside the database until the job is over.
+        state: waiting, checking, checked, queued, importing, done, failed or expired.
+        mode: how it is to be imported; empty until somebody has said so.
+        done: rows dealt with in this step.
+        counts: outcome → rows; `failures` → row and reason of those that failed at the end.
+        problem: why it failed, in Chinese.
+        attempts: how often a process began with it and was not heard of again.
+        claimed_by: the process that works on it, as of `claimed_at`.
+    """
+
+    __tablename__ = "import_job"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    filename: Mapped[str] = mapped_column(String(255))
+    size: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    mode: Mapped[str] = mapped_column(String(16), default="")
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    counts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    problem: Mapped[str] = mapped_column(Text, default="")
+    attempts: Mapped[int] = mapped_column(default=0)
+    claimed_by: Mapped[str] = mapped_column(String(32), default="")
+    claimed_at: Mapped[datetime | None]
+    created_by: Mapped[str] = mapped_column(String(64), index=True)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from html import escape
 from typing import Any
 
+from kb.highlighting import Pieces, contains, extract, highlighted
 from kb.library import DocumentView
+from kb.lookup import Named
 from kb.passages import Citation, Passage
 from kb.regions import Regions
-from kb.understanding import Rewrite
+from kb.understanding import Rewrite, Understood
 from service.conversations import Answer
 from service.desk.handoff import Words
-from service.wording import VALIDITY
+from service.wording import VALIDITY, understood_as
 
 
 def answer_json(answer: Answer, regions: Regions) -> dict[str, Any]:
@@ -24,10 +27,11 @@ def answer_json(answer: Answer, regions: Regions) -> dict[str, Any]:
         "confidence": round(answer.confidence, 3),
         "question_understood": answer.understood,
         "rewrites": [rewrite_json(each) for each in answer.rewrites],
+        "notice": understood_as([rewrite_json(each) for each in answer.rewrites]),
         "entry": entry_json(answer.entry, regions) if answer.entry else None,
         "citations": [citation_json(cited) for cited in answer.citations],
         "passages": [passage_json(passage, regions) for passage in answer.passages],
-        "options": [{"label": each, "question": each} for each in answer.options],
+        "options": [{"label": each.label, "question": each.question} for each in answer.options],
         "suggestions": list(answer.suggestions),
         "contact": {"department": answer.contact.department, "phone": answer.contact.phone},
     }
@@ -94,21 +98,65 @@ def citation_url(cited: Citation) -> str | None:
 
 def passage_json(passage: Passage, regions: Regions) -> dict[str, Any]:
     """A search result."""
-    cited = passage.citations[0] if passage.citations else None
-    own = f"/entries/{passage.entry.id}" if passage.entry else None
     return {
         "key": passage.key,
         "kind": passage.kind,
         "title": passage.title,
         "text": passage.text,
-        "locator": cited.locator if cited and passage.kind == "clause" else "",
+        "locator": _place(passage),
         "department": passage.department,
         "topic": passage.topic,
         "region": passage.region_code,
         "region_name": regions.name(passage.region_code),
         "validity": passage.validity.value,
         "confidence": round(passage.confidence, 3),
-        "url": own or (citation_url(cited) if cited else None),
+        "url": passage_url(passage),
+    }
+
+
+def result_json(passage: Passage, regions: Regions, understood: Understood) -> dict[str, Any]:
+    """A search result with what of it matched.
+
+    `highlight` is HTML, escaped but for its <mark>; `matched_by` names the changes to the question
+    without which it would not have been found by its words.
+    """
+    title, text = pieces(passage, understood)
+    return {
+        **passage_json(passage, regions),
+        "highlight": {"title": _as_html(title), "text": _as_html(text)},
+        "matched_by": [rewrite_json(each) for each in matched_by(passage, understood)],
+    }
+
+
+def pieces(passage: Passage, understood: Understood) -> tuple[Pieces, Pieces]:
+    """Title and extract of a result in pieces, each with whether it matched."""
+    sought = (understood.text, *understood.also.split())
+    title = passage.title if passage.kind == "entry" else f"《{passage.title}》{_place(passage)}"
+    return highlighted(title, *sought), extract(passage.text, *sought)
+
+
+def matched_by(passage: Passage, understood: Understood) -> list[Rewrite]:
+    """Changes to a question whose new word a result has, and not the one that was typed."""
+    held = f"{passage.title}\n{passage.text}"
+    return [
+        each
+        for each in understood.rewrites
+        if contains(held, each.to) and not contains(held, each.from_)
+    ]
+
+
+def named_json(named: Named) -> dict[str, Any]:
+    """A document that was asked for by name, and the clause beside it."""
+    document, clause = named.document, named.clause
+    return {
+        "document_id": document.id,
+        "title": document.title,
+        "document_number": document.document_number,
+        "locator": clause.locator if clause else "",
+        "validity": document.validity.value,
+        "validity_text": VALIDITY[document.validity.value],
+        "successor": _successor(document.successor),
+        "url": f"/documents/{document.id}" + (f"#clause-{clause.id}" if clause else ""),
     }
 
 
@@ -163,6 +211,28 @@ def facets_json(facets: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, An
         name: [{"value": value, "count": count} for value, count in rows]
         for name, rows in facets.items()
     }
+
+
+def _place(passage: Passage) -> str:
+    """Where in its document a clause stands; empty for an entry or a whole document."""
+    clause = passage.kind in ("clause", "interpretation") and passage.citations
+    return passage.citations[0].locator if clause else ""
+
+
+def passage_url(passage: Passage) -> str | None:
+    """The page of a search result; None for what has none."""
+    if passage.entry:
+        return f"/entries/{passage.entry.id}"
+    if not passage.citations:
+        return None
+    cited = passage.citations[0]
+    if passage.kind == "document":
+        return f"/documents/{cited.document_id}"
+    return citation_url(cited)
+
+
+def _as_html(text: Pieces) -> str:
+    return "".join(f"<mark>{escape(p)}</mark>" if matched else escape(p) for p, matched in text)
 
 
 def _iso(day: date | None) -> str | None:

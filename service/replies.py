@@ -1,9 +1,8 @@
 """Answers → what a person on a messaging platform is told; hides conversations and addresses."""
 
 import logging
-import re
-import unicodedata
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from kb.passages import Citation
@@ -13,7 +12,7 @@ from service.answering import Answerer
 from service.channels import Option, Reply
 from service.conversations import Answer, Conversations, Outcome, Question, Reach
 from service.inbound import Claim
-from service.presentation import citation_url
+from service.presentation import citation_url, rewrite_json
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +21,6 @@ SAME_CONVERSATION = timedelta(hours=4)
 MAX_OPTIONS = 3
 # What can be a basis today; a repealed text is named only to say that it is repealed.
 STANDING = (Validity.IN_FORCE, Validity.UNKNOWN)
-
-_NUMBER = re.compile(r"(?:选|第)?([123一二三])(?:个|号)?[.。、)）]?")
-_NUMERALS = {"一": 1, "二": 2, "三": 3}
 
 
 class Replies:
@@ -47,6 +43,7 @@ class Replies:
     ) -> None:
         self._answerer = answerer
         self._conversations = conversations
+        self._tuning = answerer.tuning
         self._public_url = public_url
         self._region = region
         self._today = today
@@ -62,6 +59,7 @@ class Replies:
             conversation = self._conversations.latest(claim.person, since=since) or ""
             if not claim.question:
                 return Reply(wording.TRY_AGAIN), conversation
+            banner = self._banner(conversation)
             answer = self._answerer.answer(
                 Question(
                     text=claim.question,
@@ -74,11 +72,25 @@ class Replies:
                     reach=Reach(claim.account, claim.reply_to) if claim.reply_to else None,
                 )
             )
-            return reply_of(answer, self._public_url), answer.conversation_id
+            reply = reply_of(answer, self._public_url)
+            return _with_banner(reply, banner), answer.conversation_id
         except Exception:
             # Whatever it is: a person is waiting for words.
             log.exception("answering a message failed")
             return Reply(wording.TRY_AGAIN), conversation
+
+    def welcome(self) -> Reply:
+        """What is said to somebody who has just come."""
+        return Reply(self._tuning.current().welcome)
+
+    def _banner(self, conversation: str) -> str:
+        """What everybody is to know, once in each conversation; empty for nothing new."""
+        found = self._tuning.banner()
+        if found is None:
+            return ""
+        since = found.since
+        told = conversation and since and self._conversations.spoken_since(conversation, since)
+        return "" if told else wording.banner(found.level_name, found.text)
 
     def erase(self, person: str) -> None:
         """Delete what a person asked and was told."""
@@ -96,29 +108,36 @@ def reply_of(answer: Answer, public_url: str) -> Reply:
         public_url: address under which citizens reach the service; empty for none.
     """
     entry = answer.entry.entry if answer.entry else None
+    # What can be chosen by number is what the dialogue takes a number for, in the same order.
     return Reply(
-        text=_with_contact(answer),
+        text=_with_notice(answer),
         short=entry.short_answer if entry and not answer.ai_generated else "",
         source=_source(answer),
         url=_url(answer, public_url),
-        options=tuple(Option(each, each) for each in answer.options[:MAX_OPTIONS]),
+        options=tuple(Option(each.label, each.question) for each in answer.offered[:MAX_OPTIONS]),
         label=wording.GENERATED if answer.ai_generated else "",
     )
 
 
-def number_in(text: str) -> int:
-    """Which option a text chooses (1, １, ①, 一, 第一个); 0 for none."""
-    plain = unicodedata.normalize("NFKC", text).strip()
-    found = _NUMBER.fullmatch(plain)
-    if found is None:
-        return 0
-    return _NUMERALS.get(found[1]) or int(found[1])
+def _with_banner(reply: Reply, banner: str) -> Reply:
+    """A reply with a notice to everybody before it; one without words stays without."""
+    if not banner or not reply.text:
+        return reply
+    short = f"{banner}\n\n{reply.short}" if reply.short else ""
+    return replace(reply, text=f"{banner}\n\n{reply.text}", short=short)
 
 
 def problem_reply(text: str) -> Reply | None:
     """Kind words about a text that cannot be answered; None for one that can."""
     problem = guards.problem_with(guards.clean(text)) or guards.problem_with(text)
     return Reply(wording.cannot_read(problem)) if problem else None
+
+
+def _with_notice(answer: Answer) -> str:
+    """The text under what was understood in place of what was asked, if that was anything else."""
+    notice = wording.understood_as([rewrite_json(each) for each in answer.rewrites])
+    text = _with_contact(answer)
+    return f"{notice}\n\n{text}" if notice and text else text
 
 
 def _with_contact(answer: Answer) -> str:

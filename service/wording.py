@@ -19,6 +19,12 @@ OPERATORS_BUSY = (
     "抱歉，让您久等了，工作人员都在忙，这次没能接上。您可以拨打12345，或者稍后再说“转人工”。"
 )
 OPERATOR_IDLE = "有一会儿没有新消息了，这次人工服务先到这里。还需要的话，再说“转人工”就行。"
+OPERATORS_CLOSED = (
+    "现在不是人工服务时间（{hours}），{next}起有工作人员，到时再说“转人工”就行。"
+    "着急的话请拨打{phone}。"
+)
+STOPPED = "自动回答正在维护，暂时停用，请稍后再来。着急的话请拨打{phone}，或者说“转人工”。"
+NO_MATCH = "抱歉，知识库里没有能确切回答这个问题的政策，我不想给您不可靠的答案。{where}咨询。"
 PASSED_ON = "您的话已转给工作人员，请等待回复。"
 FROM_OPERATOR = "【人工】"
 DANGER = (
@@ -34,6 +40,12 @@ PLEASE_WRITE = "抱歉，我现在只看得懂文字。请把您想问的事用�
 STILL_LOOKING = "您的问题需要多查一会儿，请过几秒回复数字 1 查看答案。"
 CLARIFY = "您想问的是下面哪一个？"
 CLARIFY_ONE = "您想问的是下面这个吗？如果不是，请换个说法再问一次，或拨打12345。"
+WHICH_PLACE = "各地规定不一样，您问的是哪里？"
+WHO_ARE_YOU = "不同的人规定不一样，您属于哪一种？"
+NONE_OF_THEM = "抱歉，没有您要问的。请换个说法，用一句话说清您想办的事，或拨打12345咨询。"
+NOTHING_BEFORE = "我这里没有刚才的对话了。请直接说您想问的事。"
+NO_BASIS = "刚才的回答没有引用政策条文。您可以拨打12345核实。"
+NOTED = "好的，还有问题随时问我。"
 NOT_LISTED = "这个网站还没有登记，不能在这里提问。您可以打开政策问答网页，或拨打12345咨询。"
 TOO_FAST = "您问得有点快，请稍等一会儿再问。着急的话可以直接拨打12345。"
 CLAUSE_LEAD = "暂时没有整理好的问答，为您找到相关的政策原文："
@@ -51,11 +63,17 @@ VALIDITY = {
     "unknown": "本库未收录原文",
 }
 
+KINDS = {
+    "entry": "问答",
+    "document": "政策文件",
+    "clause": "政策条款",
+    "interpretation": "政策解读",
+}
 
-def no_match(department: str, phone: str) -> str:
-    """An honest refusal that says where to turn."""
-    where = f"建议联系{department}（电话{phone}）" if department != HOTLINE else f"建议拨打{phone}"
-    return f"抱歉，知识库里没有能确切回答这个问题的政策，我不想给您不可靠的答案。{where}咨询。"
+
+def whom_to_ask(department: str, phone: str) -> str:
+    """The middle of a sentence: whom to turn to."""
+    return f"建议联系{department}（电话{phone}）" if department != HOTLINE else f"建议拨打{phone}"
 
 
 def understood_as(rewrites: Sequence[Mapping[str, str]]) -> str:
@@ -64,14 +82,65 @@ def understood_as(rewrites: Sequence[Mapping[str, str]]) -> str:
     Args:
         rewrites: as in the JSON of an answer.
     """
-    read = [each["to"] for each in rewrites if each["kind"] != "synonym"]
+    whole = [each["to"] for each in rewrites if each["kind"] == "follow_up"]
+    # A whole question has in it what was put right in the half of it.
+    read = whole or [each["to"] for each in rewrites if each["kind"] in ("typo", "pinyin")]
     added = [each["to"] for each in rewrites if each["kind"] == "synonym"]
     sentences = []
     if read:
         sentences.append(f"已按{_quoted(read)}为您查找。")
     if added:
         sentences.append(f"同时查找了{_quoted(added)}。")
+    sentences += [
+        rules_of(each["from"], each["to"]) for each in rewrites if each["kind"] == "place"
+    ]
     return "".join(sentences)
+
+
+def rules_of(asked: str, found: str) -> str:
+    """Whose rules an answer gives, where a place was asked for."""
+    if asked == found:
+        return f"以下是{found}的规定。"
+    return f"未找到{asked}的规定，以下是{found}的规定。"
+
+
+def no_rules_of(place: str, phone: str) -> str:
+    """An honest refusal for a place of which the base has nothing that fits."""
+    return (
+        f"抱歉，知识库里没有{place}关于这个问题的规定，我不想拿别处的规定来回答您。"
+        f"建议拨打当地的{phone}咨询。"
+    )
+
+
+def still_unclear(department: str, phone: str) -> str:
+    """What is said instead of asking back a second time."""
+    whom = f"{department}（电话{phone}）" if department != HOTLINE else phone
+    return (
+        "抱歉，还是没能确定您想问的是哪一件事。"
+        f"可以看看下面几个问题，或联系{whom}，把事情直接告诉工作人员。"
+    )
+
+
+def no_such_number(count: int) -> str:
+    """Kind words to a number that stands for nothing."""
+    if not count:
+        return "现在没有可以按序号选的内容，请直接说您想问的事。"
+    return f"没有这个序号，可选的是1到{count}。请回复其中一个，或直接说您想问的事。"
+
+
+def item_of(number: int, text: str) -> str:
+    """One item of the last answer, verbatim."""
+    return f"刚才回答的第{number}点：\n{text}"
+
+
+def no_such_item(number: int) -> str:
+    """The last answer has no such item."""
+    return f"刚才的回答没有第{number}点。完整的回答是："
+
+
+def quoted_again(title: str, locator: str, text: str) -> str:
+    """A basis of the last answer, verbatim."""
+    return f"《{title}》{locator}\n{text or '（本库未收录原文）'}"
 
 
 def _quoted(words: Sequence[str]) -> str:
@@ -104,6 +173,11 @@ def display_moment_of(moment: datetime) -> str:
     return f"{there.month}月{there.day}日 {there:%H:%M}"
 
 
+def display_second_of(moment: datetime) -> str:
+    """The second in China at which something happened: 2026-01-15 10:05:09."""
+    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}"
+
+
 def not_in_force(title: str, validity: str, day: date | None, successor: str) -> str:
     """Why a document that fits the question is not used, and what took its place."""
     when = display_date(day)
@@ -115,6 +189,19 @@ def not_in_force(title: str, validity: str, day: date | None, successor: str) ->
     }[validity]
     tail = f"现在适用《{successor}》。" if successor else "请以现行有效的文件为准。"
     return f"与您问题最相关的《{title}》{said}，不能作为现行依据。{tail}"
+
+
+def basis_amended(title: str, day: date) -> str:
+    """Why an answer that fits the question is held back: its basis says something else now."""
+    return (
+        f"与您问题最相关的答复，依据的《{title}》已于{display_date(day)}修改，"
+        "原来的答复不再适用，正在按新规定修订。请以文件现在的规定为准。"
+    )
+
+
+def banner(level: str, text: str) -> str:
+    """A notice to everybody, before an answer."""
+    return f"【{level}】{text}"
 
 
 def full_answer(url: str) -> str:

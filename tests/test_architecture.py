@@ -21,11 +21,12 @@ ALLOWED = {
         "tokenizers",
     },
     "kb": {
-        "embeddings", "sqlalchemy", "alembic", "lxml", "markdown_it", "openpyxl", "pypdfium2",
+        "embeddings", "numpy", "sqlalchemy", "alembic", "lxml", "markdown_it", "openpyxl",
+        "pypdfium2",
     },
     "service": {
         "kb", "sqlalchemy", "click", "argon2", "chinese_calendar", "cryptography", "httpx",
-        "limits", "mcp", "pydantic",
+        "limits", "mcp", "pydantic", "pyotp", "segno",
     },
     "service/web": {
         "kb", "service", "sqlalchemy", "flask", "flask_openapi3", "pydantic", "werkzeug",

@@ -42,13 +42,19 @@ class Collection:
     asked: list[tuple[str, frozenset[str]]]
 
 
-def articles(data: Path) -> Collection:
-    """Single articles of law, as a search over a whole statute book meets them."""
-    ours = [each for each in read() if not each.held_out and each.field != CIRCULARS]
-    wordings = Wordings.of(by_clause(data, [each for each in ours if shown(each.question)]))
+def articles(data: Path, *, ours: int = ASKED) -> Collection:
+    """Single articles of law, as a search over a whole statute book meets them.
+
+    Args:
+        ours: how many of our own questions are asked besides people's consultations.
+    """
+    written = [each for each in read() if not each.held_out and each.field != CIRCULARS]
+    wordings = Wordings.of(by_clause(data, [each for each in written if shown(each.question)]))
     # The same look-up, with the clause itself in place of its questions.
     names = Wordings.of(
-        by_clause(data, [Asked("|".join(each.clause), *each.clause, each.field) for each in ours])
+        by_clause(
+            data, [Asked("|".join(each.clause), *each.clause, each.field) for each in written]
+        )
     )
     items: list[Item] = []
     answering: dict[str, set[str]] = {}
@@ -61,9 +67,9 @@ def articles(data: Path) -> Collection:
             answering.setdefault(name, set()).add(key)
     asked = [
         (each.question, frozenset(answering["|".join(each.clause)]))
-        for each in _some(ours)
+        for each in _some(written)
         if not shown(each.question) and "|".join(each.clause) in answering
-    ][:ASKED]
+    ][:ours]
     asked += [
         (each.question, frozenset().union(*(answering[title] for title, _ in each.articles)))
         for each in corpora.consultations(data)

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from service.composing.figures import Figure, figures, normalised
+from kb.figures import Figure, figures, normalised
 
 LONGEST = 600
 # Least share of the pairs of characters that must be the source's own: of the whole text, and of

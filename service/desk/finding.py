@@ -5,12 +5,11 @@ Hides how suggestions (what is written like that) and search (what means that) a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from kb.library import Library
 from kb.passages import Passage
-from kb.regions import Regions
 from kb.search import LEAST, Scope, relevant
+from kb.suggestions import Suggestions
 from kb.understanding import Understanding, Understood
 
 # As many as one can take in at a glance, and pick with one digit.
@@ -21,6 +20,7 @@ LIKELY = 0.2
 # Shared places count for more than high ones (reciprocal rank fusion).
 DAMPING = 4
 SUGGESTED = 8
+TITLES = 2
 # With fewer questions that are written like the text, it may be letters or misspelt.
 FEW = 3
 # Of what a text may stand for, so many are looked up.
@@ -38,11 +38,13 @@ class Suggestion:
 class Finder:
     """Finds while a question is still being typed."""
 
-    def __init__(self, understanding: Understanding, library: Library, regions: Regions) -> None:
+    def __init__(
+        self, understanding: Understanding, library: Library, suggestions: Suggestions
+    ) -> None:
         self._understanding = understanding
         self._search = understanding.search
         self._library = library
-        self._regions = regions
+        self._suggestions = suggestions
 
     def find(self, text: str, scope: Scope) -> tuple[Passage, ...]:
         """At most `SHOWN` passages for a text of any length, entries first; none for no text."""
@@ -53,53 +55,50 @@ class Finder:
         found = self._search.passages(text, scope, limit=SHOWN, also=also).passages
         entries = [p for p in found if p.kind == "entry" and _likely(p)]
         clauses = [p for p in relevant(found) if p.kind == "clause"][:CLAUSES]
-        written = self._library.matches(text, scope.as_of, limit=SHOWN - CLAUSES)
+        written = self._suggestions.questions(text, scope, limit=SHOWN - CLAUSES)
         merged = _merged([f"entry:{each.entry_id}" for each in written], [p.key for p in entries])
         known = {passage.key: passage for passage in entries}
         missing = [key for key in merged if key not in known]
         for passage in self._library.passages(missing, scope.as_of):
-            if self._fits(passage, scope):
-                known[passage.key] = passage
+            known[passage.key] = passage
         shown = [known[key] for key in merged if key in known]
         return (*shown[: SHOWN - CLAUSES], *clauses)
 
-    def suggest(self, text: str, day: date) -> list[Suggestion]:
+    def suggest(self, text: str, scope: Scope) -> list[Suggestion]:
         """At most `SUGGESTED` ways to go on from the beginning or a part of a question.
 
-        What is written like the text comes first; if nothing is, what it may stand for.
+        What is written like the text comes first; if little is, what it may stand for, and the
+        titles of documents.
         """
-        written = self._library.suggest(text, day, limit=SUGGESTED)
-        found = [Suggestion(each, "question") for each in written]
-        if len(written) < FEW:
+        found = self._questions(text, scope)
+        if len(found) < FEW:
             meant = self._understanding.completions(text)
-            found += [Suggestion(each, "term") for each in meant if each not in written]
+            found += [Suggestion(each, "term") for each in meant]
             for each in meant[:LOOKED_UP]:
-                if len(found) >= SUGGESTED:
-                    break
-                found += [
-                    Suggestion(question, "question")
-                    for question in self._library.suggest(each, day, limit=SUGGESTED)
-                ]
-        return list(dict.fromkeys(found))[:SUGGESTED]
+                if len(found) < SUGGESTED:
+                    found += self._questions(each, scope)
+        if len(found) < SUGGESTED:
+            titles = self._suggestions.titles(text, scope, limit=TITLES)
+            found += [Suggestion(title, "term") for title in titles]
+        return list({each.text: each for each in reversed(found)}.values())[::-1][:SUGGESTED]
+
+    def _questions(self, text: str, scope: Scope) -> list[Suggestion]:
+        written = self._suggestions.questions(text, scope, limit=SUGGESTED)
+        return [Suggestion(each.question, "question") for each in written]
 
     def _meant(self, text: str, scope: Scope) -> Understood:
         """What to look for; of letters that are still being typed, the likeliest word."""
         understood = self._understanding.understand(text, scope)
         if understood.rewrites or not text.isascii():
             return understood
-        if self._library.matches(text, scope.as_of, limit=1):
+        if self._suggestions.questions(text, scope, limit=1):
             return understood
         return Understood(next(iter(self._understanding.completions(text)), text))
-
-    def _fits(self, passage: Passage, scope: Scope) -> bool:
-        path = self._regions.path(scope.region) if scope.region else ()
-        here = not scope.region or passage.region_code in (None, *path)
-        return here and passage.validity is scope.validity
 
 
 def _likely(passage: Passage) -> bool:
     """Whether an entry has something of the text, or may well be meant by other words."""
-    return passage.breadth >= LEAST or passage.confidence >= LIKELY
+    return passage.breadth >= LEAST or (passage.breadth > 0 and passage.confidence >= LIKELY)
 
 
 def _merged(*rankings: Sequence[str]) -> list[str]:

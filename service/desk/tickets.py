@@ -1,4 +1,4 @@
-"""What the base could not answer, sent to a department with a deadline; hides numbering and days.
+"""What the base could not answer, sent to a department with a deadline; hides numbering and states.
 
 Where to call back is sealed, and erased when the ticket is closed. Personal numbers in question
 and detail are masked.
@@ -8,10 +8,9 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
-import chinese_calendar
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
@@ -24,6 +23,7 @@ from service.errors import InvalidRequest
 from service.models import Ticket, User
 from service.sealing import Sealer
 from service.wording import SHANGHAI
+from service.working_days import deadline
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +35,6 @@ MAX_REPLY = 4000
 LISTED = 200
 
 _CALL_BACK = re.compile(r"\+?\d[\d -]{4,22}")
-
-
-@dataclass(frozen=True)
-class Deadline:
-    """A day by which something is to be done.
-
-    Attributes:
-        certain: whether the State Council's holidays of all its days are known; else Mondays to
-            Fridays were counted for those that are not.
-    """
-
-    day: date
-    certain: bool
 
 
 @dataclass(frozen=True)
@@ -163,9 +150,18 @@ class Tickets:
         return self._view(*row)
 
     def listed(
-        self, *, state: str = "", overdue: bool = False, created_by: int | None = None
+        self,
+        *,
+        state: str = "",
+        overdue: bool = False,
+        created_by: int | None = None,
+        department: str | None = None,
     ) -> tuple[TicketView, ...]:
-        """Tickets, what is due first comes first; closed ones last."""
+        """Tickets, what is due first comes first; closed ones last.
+
+        Args:
+            department: by name; None for all.
+        """
         query = _rows()
         if state:
             query = query.where(Ticket.state == state)
@@ -173,6 +169,8 @@ class Tickets:
             query = query.where(Ticket.state == OPEN, Ticket.due_on < self._today())
         if created_by is not None:
             query = query.where(Ticket.created_by == created_by)
+        if department is not None:
+            query = query.where(Department.name == department)
         order = (Ticket.state == CLOSED, Ticket.due_on, Ticket.id)
         with self._db.reading() as session:
             rows = session.execute(query.order_by(*order).limit(LISTED)).all()
@@ -261,20 +259,6 @@ class Tickets:
 
     def _today(self) -> date:
         return self._now().astimezone(SHANGHAI).date()
-
-
-def deadline(day: date, working_days: int) -> Deadline:
-    """The day on which that many working days after a day have passed."""
-    certain = True
-    while working_days:
-        day += timedelta(days=1)
-        try:
-            works = chinese_calendar.is_workday(day)
-        except NotImplementedError:
-            # The State Council names the holidays of a year in the November before.
-            works, certain = day.weekday() < 5, False
-        working_days -= bool(works)
-    return Deadline(day, certain)
 
 
 def _check(ticket: NewTicket) -> None:

@@ -34,7 +34,7 @@
     clarify: "您是不是想问",
     unanswerable: "没有确切答案",
     handed_off: "转人工",
-    blocked: "这个问题不能回答",
+    blocked: "暂时不能自动回答",
     error: "暂时无法回答",
   };
   const SPEAKERS = { person: "您问：", answer: "回答：", operator: "人工客服：", system: "提示：" };
@@ -439,9 +439,9 @@ svg { flex: none; width: 1.4em; height: 1.4em; fill: none; stroke: currentColor;
 
   // As much of an answer as is shown.
   function essence(body) {
-    const { answer_id, outcome, text, ai_generated, confidence, entry, options, suggestions, contact } = body;
+    const { answer_id, outcome, text, notice, ai_generated, confidence, entry, options, suggestions, contact } = body;
     const citations = (body.citations || []).map((cited, at) => (at ? { ...cited, text: "" } : cited));
-    return { answer_id, outcome, text, ai_generated, confidence, entry: entry && { ...entry, answer: "" }, options, suggestions, contact, citations };
+    return { answer_id, outcome, text, notice, ai_generated, confidence, entry: entry && { ...entry, answer: "" }, options, suggestions, contact, citations };
   }
 
   // ---- How an answer looks ------------------------------------------------------------------
@@ -538,6 +538,7 @@ svg { flex: none; width: 1.4em; height: 1.4em; fill: none; stroke: currentColor;
     const shown = make("div", { class: `card card--${outcome}` });
     const remark = outcome === "answered" && !entry && !body.citations.length && !body.ai_generated;
     if (!remark) shown.append(heading(body));
+    if (body.notice) shown.append(make("p", { class: "fine" }, body.notice));
     shown.append(...words(body));
     if (entry) shown.append(facts(entry));
     if (body.citations.length) {
@@ -1024,15 +1025,16 @@ svg { flex: none; width: 1.4em; height: 1.4em; fill: none; stroke: currentColor;
       this.greeted = true;
       const own = (this.getAttribute("examples") || "").split("|").map((each) => each.trim()).filter(Boolean);
       const fallback = "您好，请直接说您想办的事。";
-      const paint = (greeting, examples) => {
+      const paint = (greeting, examples, notice) => {
         const kids = [make("div", { class: "card" }, ...lines(this.getAttribute("greeting") || greeting))];
+        if (notice) kids.unshift(make("p", { class: "notice" }, make("strong", {}, `${notice.level}：`), notice.text));
         if (examples.length) kids.push(make("div", { class: "more" }, make("h3", {}, "大家常问"), this.choices(examples.slice(0, 6).map((each) => [each, each]))));
         this.welcome.replaceChildren(...kids);
       };
       if (own.length) paint(fallback, own);
       try {
         const found = await this.service.greeting();
-        paint(found.greeting, own.length ? own : found.examples);
+        paint(found.greeting, own.length ? own : found.examples, found.notice);
         this.place.textContent = found.region_name;
         this.hotline.textContent = `拨打${found.hotline.phone}`;
         this.hotline.href = `tel:${found.hotline.phone.replace(/[^\d+]/g, "")}`;

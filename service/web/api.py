@@ -2,35 +2,30 @@
 
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any
+from typing import Any
 
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from kb.search import Scope, facets, relevant
-from kb.validity import Validity
+from kb.search import Scope
 from service import guards
 from service.conversations import Question, Reach
 from service.presentation import (
     answer_json,
     document_json,
     entry_json,
-    facets_json,
     message_json,
-    passage_json,
-    rewrite_json,
 )
 from service.web import access
 from service.web.metrics import Metrics
 from service.web.origins import asking_site
-from service.web.responses import ok, require
+from service.web.responses import ok
 from service.web.runtime import runtime
+from service.web.searching import SearchQuery, SoundText, resolve_region, search_json, searched
 from service.web.streaming import AnswerEvents, Streams, streamed, wants_events
 
-# Search results are counted and paged within this many of the best.
-SEARCH_DEPTH = 200
 # What a system's key must open, by view.
 SCOPES = {
     "ask": "ask",
@@ -38,22 +33,13 @@ SCOPES = {
     "messages": "ask",
     "search": "search",
     "suggest": "search",
+    "popular": "search",
     "document": "read",
     "entry": "read",
 }
 CHANNELS = ("web", "widget", "hotline", "wechat", "wecom", "dingtalk", "feishu", "api", "cli")
 
 _TAG = Tag(name="policyqa", description="政策问答")
-
-
-def _sound(text: str) -> str:
-    problem = guards.problem_with(text)
-    if problem:
-        raise ValueError(problem)
-    return text
-
-
-SoundText = Annotated[str, AfterValidator(_sound)]
 
 
 class _Strict(BaseModel):
@@ -70,27 +56,19 @@ class AskBody(_Strict):
     as_of: date | None = Field(None, description="按哪一天的政策回答，默认今天")
 
 
-class SearchQuery(BaseModel):
-    """What to search for and how to narrow it."""
-
-    q: SoundText = Field(description="检索词")
-    region: str = Field("", max_length=32)
-    department: str = Field("", max_length=128)
-    topic: str = Field("", max_length=64)
-    kind: str = Field("", pattern=r"^(entry|clause)?$")
-    validity: str = Field("in_force", pattern=r"^(in_force|not_yet|amended|repealed|expired|any)?$")
-    year: int | None = Field(None, ge=1900, le=2200)
-    tag: str = Field("", max_length=64)
-    audience: str = Field("", max_length=64)
-    as_of: date | None = None
-    page: int = Field(1, ge=1, le=1000)
-    per_page: int = Field(10, ge=1, le=50)
-
-
 class SuggestQuery(BaseModel):
     """The beginning or a part of a question."""
 
     q: str = Field("", max_length=guards.MAX_QUESTION)
+    region: str = Field("", max_length=32, description="六位行政区划代码或名称")
+
+
+class PopularQuery(BaseModel):
+    """For whom to list what is asked most."""
+
+    region: str = Field("", max_length=32, description="六位行政区划代码或名称")
+    department: str = Field("", max_length=128, description="责任单位")
+    limit: int = Field(6, ge=1, le=20)
 
 
 class FeedbackBody(_Strict):
@@ -145,13 +123,20 @@ def build(metrics: Metrics, streams: Streams) -> APIBlueprint:
 
     @api.get("/search", summary="检索")
     def search(query: SearchQuery) -> Response:
-        return ok(**search_page(query))
+        return ok(**search_json(searched(query)))
 
     @api.get("/suggest", summary="输入提示")
     def suggest(query: SuggestQuery) -> Response:
         text = guards.clean(query.q)
-        found = runtime().finder.suggest(text, runtime().today()) if text else []
+        scope = Scope(as_of=runtime().today(), region=resolve_region(query.region))
+        found = runtime().finder.suggest(text, scope) if text else []
         return ok(suggestions=[{"text": each.text, "kind": each.kind} for each in found])
+
+    @api.get("/popular", summary="大家都在问")
+    def popular(query: PopularQuery) -> Response:
+        region = resolve_region(query.region)
+        scope = Scope(as_of=runtime().today(), region=region, department=query.department)
+        return ok(questions=runtime().popularity.questions(scope, limit=query.limit))
 
     @api.post("/feedback", summary="评价回答")
     def feedback(body: FeedbackBody) -> Response:
@@ -187,47 +172,3 @@ def answering(asked: Question, metrics: Metrics) -> Callable[[], dict[str, Any]]
         return answer_json(answer, objects.regions)
 
     return work
-
-
-def resolve_region(text: str | None) -> str | None:
-    """The code of a region given in a request, else the installation's.
-
-    Raises:
-        NotFound: no such region.
-    """
-    return runtime().regions.resolve(text or runtime().settings.region)
-
-
-def search_page(query: SearchQuery) -> dict[str, Any]:
-    """One page of results with counts by dimension that agree with them."""
-    scope = Scope(
-        as_of=query.as_of or runtime().today(),
-        region=resolve_region(query.region),
-        department=query.department,
-        topic=query.topic,
-        kind=query.kind,
-        year=query.year,
-        tag=query.tag,
-        audience=query.audience,
-        validity=None if query.validity in ("", "any") else Validity(query.validity),
-    )
-    require(query.page * query.per_page <= SEARCH_DEPTH, "page", "页数超出范围")
-    understood = runtime().understanding.understand(query.q, scope)
-    found = runtime().search.passages(
-        understood.text, scope, limit=SEARCH_DEPTH, per_document=5, also=understood.also
-    )
-    results = relevant(found.passages)
-    start = (query.page - 1) * query.per_page
-    shown = results[start : start + query.per_page]
-    related = [p.title for p in results if p.kind == "entry" and p not in shown][:5]
-    return {
-        "total": len(results),
-        "page": query.page,
-        "per_page": query.per_page,
-        "results": [passage_json(passage, runtime().regions) for passage in shown],
-        "facets": facets_json(facets(results, runtime().regions)),
-        "did_you_mean": None,
-        "question_understood": understood.said,
-        "rewrites": [rewrite_json(each) for each in understood.rewrites],
-        "related": related,
-    }

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from service.runtime import Runtime
 from service.web import (
+    account,
     api,
     completions,
     handovers,
@@ -21,6 +22,26 @@ from service.web import (
     ticketing,
     webhooks,
     widget,
+)
+from service.web.admin import (
+    answers,
+    audit,
+    corrections,
+    daily,
+    documents,
+    drafts,
+    entries,
+    exports,
+    figures,
+    gaps,
+    home,
+    imports,
+    lab,
+    people,
+    reviews,
+    settings,
+    synonyms,
+    tickets,
 )
 from service.web.metrics import Metrics
 from service.web.runtime import install
@@ -91,7 +112,13 @@ def build(runtime: Runtime, *, secret_key: str, version: str) -> OpenAPI:
     app.register_blueprint(pages.build(metrics))
     app.register_blueprint(webhooks.build())
     sign_in.install(app)
-    for console in (operators, handovers, ticketing):
+    for console in (account, operators, handovers, ticketing):
         app.register_blueprint(console.build())
+    for editing in (entries, drafts, reviews, corrections, answers):
+        app.register_blueprint(editing.build())
+    for bulk in (imports, exports, documents):
+        app.register_blueprint(bulk.build())
+    for page in (home, people, audit, gaps, tickets, figures, daily, settings, synonyms, lab):
+        app.register_blueprint(page.build())
     app.register_api(widget.build())
     return app

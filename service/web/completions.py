@@ -19,10 +19,11 @@ from kb.errors import NotFound
 from service import guards, wording
 from service.conversations import Question
 from service.web import access
-from service.web.api import answering, resolve_region
+from service.web.api import answering
 from service.web.metrics import Metrics
 from service.web.responses import UNEXPECTED, completions_error, require
 from service.web.runtime import runtime
+from service.web.searching import resolve_region
 from service.web.streaming import Streams, event, sentences, streamed
 
 MODEL = "policyqa"
@@ -207,6 +208,8 @@ class Completion:
     def _content(self, answer: dict[str, Any]) -> str:
         """The text with everything that a client which reads only text must not miss."""
         parts = [answer["text"] or wording.PASSED_ON]
+        if answer.get("notice"):
+            parts.insert(0, answer["notice"])
         options = [f"{n}. {each['label']}" for n, each in enumerate(answer["options"], start=1)]
         if options:
             parts.append("\n".join(options))

@@ -8,17 +8,28 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, Response, redirect, render_template, request
 from pydantic import ValidationError
 
+from kb.facets import FACETS
+from kb.highlighting import extract, highlighted
 from kb.library import ClauseView, DocumentView
+from kb.search import Scope
 from service import guards
 from service.conversations import Question
-from service.presentation import citation_url, rewrite_json
-from service.web.api import SearchQuery, resolve_region, search_page
+from service.presentation import citation_url, matched_by, passage_url, pieces, rewrite_json
 from service.web.metrics import Metrics
 from service.web.requests import local, referring_page
 from service.web.responses import require
 from service.web.runtime import runtime
+from service.web.searching import (
+    ANY,
+    IN_FORCE,
+    Searched,
+    SearchQuery,
+    resolve_region,
+    searched,
+)
 from service.wording import (
     GENERATED,
+    KINDS,
     VALIDITY,
     display_date,
     display_day_of,
@@ -35,8 +46,6 @@ EXAMPLES = (
     "怎么开办一家公司？",
 )
 YEAR_IN_SECONDS = 365 * 24 * 3600
-# Length of the extract of a search result, in characters.
-EXTRACT = 110
 # A numbered item whose first line is no longer than this carries a title.
 ITEM_TITLE = 40
 
@@ -44,11 +53,26 @@ _NUMBER = re.compile(
     r"\s*(?:\d{1,2}[.．、](?!\d)|[（(][一二三四五六七八九十\d]{1,3}[）)]|[一二三四五六七八九十]+、|[①-⑳])"
 )
 _BRACKETS = str.maketrans("()", "（）")
-_WORD = re.compile(r"\w\w")
-# Pairs of characters in most questions, which say nothing about their subject.
-_COMMON = frozenset(
-    "怎么 什么 如何 多少 哪些 哪里 可以 是否 能不 不能 需要 应该 我的 一个 么办 么样 多久".split()
-)
+# Facets of the search page in their order.
+_FACETS = {
+    "kind": "类型",
+    "topic": "主题",
+    "department": "责任单位",
+    "region": "适用地区",
+    "year": "年份",
+    "audience": "办理对象",
+    "tag": "标签",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value of a facet on the page: choosing it finds `count`, or takes it back."""
+
+    label: str
+    count: int
+    chosen: bool
+    address: str
 
 
 @dataclass(frozen=True)
@@ -78,12 +102,12 @@ def build(metrics: Metrics) -> Blueprint:
     def ask() -> str | tuple[str, int]:
         text = request.args.get("q", "")
         if not text:
-            return render_template("ask.html", examples=EXAMPLES)
+            return render_template("ask.html", examples=_often_asked())
         problem = guards.problem_with(text)
         if problem:
             shown = text[: guards.MAX_QUESTION]
             return render_template(
-                "ask.html", examples=EXAMPLES, question=shown, problem=problem
+                "ask.html", examples=_often_asked(), question=shown, problem=problem
             ), 400
         asked = Question(
             text=text,
@@ -93,7 +117,7 @@ def build(metrics: Metrics) -> Blueprint:
         )
         answer = runtime().answerer.answer(asked)
         metrics.answer(answer.outcome.value, "web")
-        return render_template("ask.html", examples=EXAMPLES, question=text, answer=answer)
+        return render_template("ask.html", question=text, answer=answer)
 
     @pages.post("/feedback")
     def feedback() -> str:
@@ -109,16 +133,26 @@ def build(metrics: Metrics) -> Blueprint:
     @pages.get("/search")
     def search() -> str | tuple[str, int]:
         if not request.args.get("q"):
-            return render_template("search.html", query=None, page=None)
+            scope = Scope(as_of=runtime().today(), region=resolve_region(None))
+            popular = runtime().popularity.questions(scope)
+            return render_template("search.html", query=None, found=None, popular=popular)
         try:
-            query = SearchQuery.model_validate(request.args.to_dict())
+            query = _search_query()
         except ValidationError:
             text = request.args["q"][: guards.MAX_QUESTION]
             problem = guards.problem_with(request.args["q"]) or "检索条件不对，请重新选择"
             return render_template(
-                "search.html", query=None, page=None, text=text, problem=problem
+                "search.html", query=None, found=None, text=text, problem=problem
             ), 400
-        return render_template("search.html", query=query, page=search_page(query))
+        found = searched(query)
+        return render_template(
+            "search.html",
+            query=query,
+            found=found,
+            validities=validities(found),
+            facets={name: (label, choices(found, name)) for name, label in _FACETS.items()},
+            cleared=_cleared(query),
+        )
 
     @pages.get("/documents/<int:document_id>")
     def document(document_id: int) -> str:
@@ -205,35 +239,6 @@ def split_mark(clause: ClauseView) -> tuple[str, str]:
     return "", text
 
 
-def highlighted(text: str, query: str) -> list[tuple[str, bool]]:
-    """A text in pieces, each with whether it is in the query (two characters or more)."""
-    lowered = query.lower()
-    pairs = {lowered[at : at + 2] for at in range(len(lowered) - 1)} - _COMMON
-    pairs = {pair for pair in pairs if _WORD.fullmatch(pair)}
-    hit = [False] * len(text)
-    folded = text.lower()
-    if len(folded) == len(text):
-        for at in range(len(text) - 1):
-            if folded[at : at + 2] in pairs:
-                hit[at] = hit[at + 1] = True
-    pieces: list[tuple[str, bool]] = []
-    begin = 0
-    for at in range(1, len(text) + 1):
-        if at == len(text) or hit[at] != hit[begin]:
-            pieces.append((text[begin:at], hit[begin]))
-            begin = at
-    return pieces
-
-
-def extract(text: str, query: str) -> list[tuple[str, bool]]:
-    """The part of a text that has most of the query, highlighted; cut ends carry an ellipsis."""
-    flat = " ".join(text.split())
-    start = _densest(flat, query) if len(flat) > EXTRACT else 0
-    shown = highlighted(flat[start : start + EXTRACT], query)
-    cut_off = start + EXTRACT < len(flat)
-    return [*([("…", False)] if start else []), *shown, *([("…", False)] if cut_off else [])]
-
-
 def web_address(text: str) -> str:
     """The text if it is an http(s) address, else empty: nothing else may become a link."""
     try:
@@ -252,7 +257,72 @@ def sureness(confidence: float) -> str:
 def narrowed(query: SearchQuery, **changes: object) -> str:
     """The address of a search with some of its conditions changed; None takes one away."""
     held = query.model_dump(mode="json", exclude_defaults=True) | {"page": None} | changes
-    return "/search?" + urlencode({k: v for k, v in held.items() if v not in (None, "")})
+    given = {name: value for name, value in held.items() if value not in (None, "", [])}
+    return "/search?" + urlencode(given, doseq=True)
+
+
+def choices(found: Searched, facet: str) -> list[Choice]:
+    """The values of a facet, those chosen first; none where there is nothing to choose."""
+    query = found.query
+    chosen = [str(each) for each in getattr(query, facet)]
+    counted = found.narrowed.counts.get(facet, ())
+    if len(counted) < 2 and not chosen:
+        return []
+    rows = []
+    for value, count in sorted(counted, key=lambda row: row[0] not in chosen):
+        on = value in chosen
+        left = [each for each in chosen if each != value] if on else [*chosen, value]
+        label = KINDS[value] if facet == "kind" else _facet_label(facet, value)
+        rows.append(Choice(label, count, on, narrowed(query, **{facet: left})))
+    return rows
+
+
+def validities(found: Searched) -> list[Choice]:
+    """The ways to choose by validity: in force unless asked otherwise, one, or all."""
+    query = found.query
+    chosen = query.validity or [IN_FORCE]
+    counts = dict(found.narrowed.counts.get("validity", ()))
+    rows = [(value, counts.get(value, 0)) for value in VALIDITY if value != "unknown"]
+    rows = [row for row in rows if row[1] or row[0] in (IN_FORCE, *chosen)]
+    rows.append((ANY, sum(counts.values())))
+    return [
+        Choice(
+            VALIDITY.get(value, "全部"),
+            count,
+            value in chosen,
+            narrowed(query, validity=None if value == IN_FORCE else value),
+        )
+        for value, count in rows
+    ]
+
+
+def _cleared(query: SearchQuery) -> str:
+    """The address of a search without any condition; empty where it has none."""
+    conditions = (*FACETS, "as_of")
+    held = query.model_dump(include=set(conditions), exclude_defaults=True)
+    return narrowed(query, **dict.fromkeys(conditions)) if held else ""
+
+
+def _often_asked() -> list[str]:
+    """What people ask most where the page is for, then examples."""
+    scope = Scope(as_of=runtime().today(), region=resolve_region(request.args.get("region")))
+    asked = runtime().popularity.questions(scope, limit=len(EXAMPLES), fill=False)
+    return list(dict.fromkeys([*asked, *EXAMPLES]))[: len(EXAMPLES)]
+
+
+def _facet_label(facet: str, value: str) -> str:
+    return runtime().regions.name(value) if facet == "region" and value.isdigit() else value
+
+
+def _search_query() -> SearchQuery:
+    """The conditions in the address.
+
+    Raises:
+        ValidationError: they do not hold.
+    """
+    several = {name for name, each in SearchQuery.model_fields.items() if each.default == []}
+    given = request.args.to_dict() | {name: request.args.getlist(name) for name in several}
+    return SearchQuery.model_validate(given)
 
 
 def numbered(line: str) -> bool:
@@ -273,11 +343,14 @@ def _furnish(pages: Blueprint) -> None:
         "local_day": display_day_of,
         "percent": percent,
         "citation_url": citation_url,
+        "passage_url": passage_url,
         "web_address": web_address,
         "sureness": sureness,
         "dial": dial,
         "highlighted": highlighted,
         "extract": extract,
+        "pieces": pieces,
+        "matched_by": matched_by,
         "numbered": numbered,
         "rewrite_json": rewrite_json,
         "understood_as": understood_as,
@@ -290,10 +363,12 @@ def _furnish(pages: Blueprint) -> None:
         home = runtime().settings.region
         return {
             "validity_names": VALIDITY,
+            "kind_names": KINDS,
             "generated_notice": GENERATED,
             "region_name": runtime().regions.name,
             "home_region": runtime().regions.name(runtime().regions.resolve(home)) if home else "",
             "narrowed": narrowed,
+            "banner": runtime().tuning.banner,
             "large_text": request.cookies.get("text_size") == "large",
             "here": request.full_path.rstrip("?") if request.method == "GET" else "/",
         }
@@ -303,23 +378,6 @@ def _furnish(pages: Blueprint) -> None:
         # A page carries one person's answer and text size; a cache in between must not keep it.
         response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
-
-
-def _densest(text: str, query: str) -> int:
-    """Where the stretch of a text that has most of the query begins, at a sentence if it can."""
-    hits = [in_query for piece, in_query in highlighted(text, query) for _ in piece]
-    best, held = 0, sum(hits[:EXTRACT])
-    most = held
-    for start in range(1, len(text) - EXTRACT + 1):
-        held += hits[start + EXTRACT - 1] - hits[start - 1]
-        if held > most:
-            best, most = start, held
-    if not most:
-        return 0
-    first = hits.index(True, best)
-    begin = max(best, first - EXTRACT // 3)
-    stop = max(text.rfind(mark, begin, first) for mark in "。；！？")
-    return stop + 1 if stop >= 0 else begin if begin > EXTRACT // 6 else 0
 
 
 def _begins_with_title(lines: Sequence[str]) -> bool:

@@ -20,7 +20,7 @@ from flask import (
 )
 from markupsafe import Markup
 
-from service.accounts import HOW_TO_BEGIN, ROLES, Account, new_token
+from service.accounts import HOW_TO_BEGIN, ROLES, Account
 from service.errors import (
     Forbidden,
     InvalidRequest,
@@ -29,13 +29,13 @@ from service.errors import (
     StaleForm,
     TooManyRequests,
 )
-from service.passwords import RULES
+from service.sessions import new_token
 from service.web.access import client_address
 from service.web.requests import local, referring_page, wants_page
 from service.web.runtime import runtime
 
-# Where people begin; others see their own account.
-_HOMES = {"operator": "/operator", "admin": "/operator"}
+# The blueprint of the own account, which is open when something is due.
+OWN_ACCOUNT = "account"
 _GUARDS = "policyqa.guards"
 _HARMLESS = frozenset(("GET", "HEAD", "OPTIONS"))
 _STALE = "这一页放得太久了，请再提交一次。如果总是这样，请允许浏览器保存 Cookie。"
@@ -97,7 +97,6 @@ def csrf() -> Markup:
 def install(app: Flask) -> None:
     """Add the pages, and what templates need."""
     app.register_blueprint(_entrance())
-    app.register_blueprint(guarded(_account(), *ROLES))
     app.after_request(_hand_out)
 
     @app.context_processor
@@ -111,66 +110,62 @@ def _entrance() -> Blueprint:
 
     @entrance.get("/sign-in")
     def form() -> Response:
-        account = runtime().accounts.session(_cookie())
+        account = runtime().accounts.session(cookie())
         if account is not None:
-            return _to(_onward(account))
-        return _sign_in_page()
+            return see_other(onward(account))
+        return sign_in_page()
 
     @entrance.post("/sign-in")
     def enter() -> Response:
-        name, password = _typed("name"), _typed("password")
-        if not _carries_token():
-            return _sign_in_page(400, problem=_STALE, name=name)
-        if not name.strip() or not password:
-            return _sign_in_page(400, problem="请填写用户名和密码", name=name)
-        accounts = runtime().accounts
-        try:
-            token = accounts.sign_in(name, password, address=client_address())
-        except SignInRefused as error:
-            return _sign_in_page(401, problem=str(error), name=name)
-        except TooManyRequests as error:
-            response = _sign_in_page(429, problem=str(error), name=name)
-            response.headers["Retry-After"] = str(error.retry_after)
-            return response
-        accounts.sign_out(_cookie())
-        account = accounts.session(token)
-        return _with_token(_to(_onward(account)), token)
+        return _enter()
+
+    @entrance.get("/sign-in/code")
+    def code() -> Response:
+        if not runtime().accounts.awaits_code(cookie()):
+            return see_other(url_for("sign_in.form"))
+        return _code_page()
+
+    @entrance.post("/sign-in/code")
+    def prove() -> Response:
+        return _prove()
 
     return entrance
 
 
-def _account() -> Blueprint:
-    account = Blueprint("account", __name__)
+def _enter() -> Response:
+    name, password = typed("name"), typed("password")
+    if not _carries_token():
+        return sign_in_page(400, problem=_STALE, name=name)
+    if not name.strip() or not password:
+        return sign_in_page(400, problem="请填写用户名和密码", name=name)
+    accounts = runtime().accounts
+    try:
+        token = accounts.sign_in(name, password, address=client_address())
+    except SignInRefused as error:
+        return sign_in_page(401, problem=str(error), name=name)
+    except TooManyRequests as error:
+        return _later(sign_in_page(429, problem=str(error), name=name), error)
+    accounts.sign_out(cookie())
+    account = accounts.session(token)
+    if account is None:
+        step = url_for("sign_in.code", next=typed("next") or None)
+        return with_token(see_other(step), token)
+    return with_token(see_other(onward(account)), token)
 
-    @account.get("/password")
-    def password() -> Response:
-        return _password_page()
 
-    @account.post("/password")
-    def change() -> Response:
-        old, new = _typed("old"), _typed("new")
-        if new != _typed("again"):
-            return _password_page(400, problems={"again": "两次输入的新密码不一样"})
-        try:
-            token = runtime().accounts.change_password(
-                _cookie(), old, new, address=client_address()
-            )
-        except InvalidRequest as error:
-            return _password_page(400, problems=error.fields)
-        except SignInRefused as error:
-            return _without_token(_sign_in_page(401, problem=str(error)))
-        except TooManyRequests as error:
-            return _password_page(429, problems={"old": str(error)})
-        onward = local(_typed("next"))
-        target = onward if onward != "/" else url_for("account.password", changed="1")
-        return _with_token(_to(target), token)
-
-    @account.post("/sign-out")
-    def leave() -> Response:
-        runtime().accounts.sign_out(_cookie())
-        return _without_token(_to(url_for("sign_in.form", out="1")))
-
-    return account
+def _prove() -> Response:
+    if not _carries_token():
+        return _code_page(400, problem=_STALE)
+    accounts = runtime().accounts
+    try:
+        token = accounts.second_step(cookie(), typed("code"), address=client_address())
+    except InvalidRequest as error:
+        return _code_page(401, problem=str(error))
+    except SignInRefused as error:
+        return without_token(sign_in_page(401, problem=str(error)))
+    except TooManyRequests as error:
+        return _later(_code_page(429, problem=str(error)), error)
+    return with_token(see_other(onward(accounts.session(token))), token)
 
 
 def _admit(roles: frozenset[str]) -> Response | None:
@@ -182,16 +177,16 @@ def _admit(roles: frozenset[str]) -> Response | None:
         StaleForm: it would change something and lacks the token of the session.
     """
     active = request.headers.get("X-Background") != "1"
-    user = runtime().accounts.session(_cookie(), active=active)
+    user = runtime().accounts.session(cookie(), active=active)
     if user is None:
         if wants_page():
-            return _to(url_for("sign_in.form", next=_here()))
+            return see_other(url_for("sign_in.form", next=_here()))
         raise NotSignedIn("还没有登录，或登录已过期")
     g.user = user
-    if user.password_due and request.blueprint != "account":
-        if wants_page():
-            return _to(url_for("account.password", next=_here()))
-        raise Forbidden("请先修改密码")
+    if request.blueprint != OWN_ACCOUNT:
+        due = _due(user)
+        if due is not None:
+            return due
     if user.role not in roles:
         raise Forbidden(f"您的角色（{ROLES[user.role]}）不能使用这项功能")
     if request.method not in _HARMLESS and not _carries_token():
@@ -199,12 +194,31 @@ def _admit(roles: frozenset[str]) -> Response | None:
     return None
 
 
+def _due(user: Account) -> Response | None:
+    """What must be done before anything else; None for nothing.
+
+    Raises:
+        Forbidden: a program cannot do it.
+    """
+    if not user.password_due and not user.factor_due:
+        return None
+    page, said = (
+        ("account.password", "请先修改密码")
+        if user.password_due
+        else ("account.factor", "请先设置手机验证码")
+    )
+    if wants_page():
+        return see_other(url_for(page, next=_here()))
+    raise Forbidden(said)
+
+
 def _carries_token() -> bool:
     given = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
-    return bool(_cookie()) and hmac.compare_digest(given.encode(), csrf_token().encode())
+    return bool(cookie()) and hmac.compare_digest(given.encode(), csrf_token().encode())
 
 
-def _sign_in_page(status: int = 200, *, problem: str = "", name: str = "") -> Response:
+def sign_in_page(status: int = 200, *, problem: str = "", name: str = "") -> Response:
+    """The page to sign in on, with what went wrong."""
     expired = "next" in request.args and not problem
     page = render_template(
         "sign_in.html",
@@ -217,23 +231,27 @@ def _sign_in_page(status: int = 200, *, problem: str = "", name: str = "") -> Re
     return make_response(page, status)
 
 
-def _password_page(status: int = 200, *, problems: dict[str, str] | None = None) -> Response:
+def _code_page(status: int = 200, *, problem: str = "") -> Response:
     page = render_template(
-        "password.html",
-        problems=problems or {},
-        rules=RULES,
-        role=ROLES[current_user().role],
-        onward=request.values.get("next", ""),
-        changed="changed" in request.args,
-        home=_HOMES.get(current_user().role, ""),
+        "sign_in_code.html", problem=problem, onward=request.values.get("next", "")
     )
     return make_response(page, status)
 
 
-def _onward(account: Account | None) -> str:
+def _later(response: Response, error: TooManyRequests) -> Response:
+    response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def home_of(account: Account) -> str:
+    """Where somebody's work begins."""
+    return "/operator" if account.role == "operator" else "/admin"
+
+
+def onward(account: Account | None) -> str:
     """Where somebody wanted to go, else where their work begins."""
     wanted = local(request.values.get("next", "")[:_MOST_TYPED])
-    home = _HOMES.get(account.role, "/password") if account else "/sign-in"
+    home = home_of(account) if account else "/sign-in"
     return home if wanted == "/" else wanted
 
 
@@ -242,11 +260,13 @@ def _here() -> str:
     return request.full_path.rstrip("?") if request.method == "GET" else referring_page()
 
 
-def _typed(name: str) -> str:
+def typed(name: str) -> str:
+    """A field of the form that was sent; empty when there is none."""
     return request.form.get(name, "")[:_MOST_TYPED]
 
 
-def _to(address: str) -> Response:
+def see_other(address: str) -> Response:
+    """Lead the browser to another page."""
     return current_app.make_response(redirect(address, code=303))
 
 
@@ -272,7 +292,8 @@ def _secure() -> bool:
     return request.is_secure or forwarded.strip().lower() == "https"
 
 
-def _cookie() -> str:
+def cookie() -> str:
+    """The token of the session that this browser holds; empty for none."""
     return request.cookies.get(_cookie_name(), "")
 
 
@@ -282,7 +303,7 @@ def _token() -> str:
     Signing in replaces it, so that nobody can prepare a token for somebody else.
     """
     if "token" not in g:
-        g.token = _cookie()
+        g.token = cookie()
         if not g.token:
             g.token = g.issued = new_token()
     token: str = g.token
@@ -291,15 +312,17 @@ def _token() -> str:
 
 def _hand_out(response: Response) -> Response:
     if "issued" in g and not response.headers.getlist("Set-Cookie"):
-        _with_token(response, g.issued)
+        with_token(response, g.issued)
     return response
 
 
-def _with_token(response: Response, token: str) -> Response:
+def with_token(response: Response, token: str) -> Response:
+    """Let the browser hold the token of a session."""
     response.set_cookie(_cookie_name(), token, httponly=True, secure=_secure(), samesite="Lax")
     return response
 
 
-def _without_token(response: Response) -> Response:
+def without_token(response: Response) -> Response:
+    """Let the browser forget its token."""
     response.delete_cookie(_cookie_name(), httponly=True, secure=_secure(), samesite="Lax")
     return response

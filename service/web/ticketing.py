@@ -7,7 +7,6 @@ from flask import Blueprint, Response, redirect, render_template, request
 
 from kb.errors import NotFound
 from service import guards
-from service.answering import SPEAKS_OF
 from service.desk.reports import REASONS
 from service.desk.tickets import (
     NORMAL_DAYS,
@@ -15,13 +14,14 @@ from service.desk.tickets import (
     URGENT_DAYS,
     NewTicket,
     TicketView,
-    deadline,
 )
 from service.errors import InvalidRequest
+from service.policies import SPEAKS_OF
 from service.web.operators import badges, scope
 from service.web.runtime import runtime
 from service.web.sign_in import current_user, guarded
 from service.wording import SHANGHAI
+from service.working_days import deadline
 
 _LONGEST = 5000
 

@@ -18,7 +18,7 @@ from service.web.origins import asking_site
 from service.web.pages import EXAMPLES
 from service.web.responses import content_policy, ok
 from service.web.runtime import runtime
-from service.wording import GREETING, HOTLINE, HOTLINE_PHONE
+from service.wording import HOTLINE, HOTLINE_PHONE
 
 SCRIPT = ROOT / "service" / "static" / "widget.js"
 # A new version reaches every website within ten minutes; until then nothing is fetched.
@@ -46,8 +46,12 @@ def build() -> APIBlueprint:
     def greeting() -> Response:
         site = asking_site()
         region = site.region if site and site.region else _home()
+        made_known = runtime().tuning.banner()
         return ok(
-            greeting=GREETING,
+            greeting=runtime().tuning.current().greeting,
+            notice={"text": made_known.text, "level": made_known.level_name}
+            if made_known
+            else None,
             examples=list(EXAMPLES),
             region=region,
             region_name=runtime().regions.name(region) if region else "",

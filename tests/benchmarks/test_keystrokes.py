@@ -20,7 +20,7 @@ def test_the_typed_wordings_can_be_taken_out() -> None:
 
 
 def test_keys_are_characters_arrows_and_enter_and_what_never_shows_is_counted() -> None:
-    found = measure(RECORDS, [Case("A", "取公积金要什么条件"), Case("C", "zzqqxx")])
+    found = measure(RECORDS, [Case("A", "取公积金要什么条件"), Case("C", "uuvvii")])
     assert (found["cases"], found["within"], found["never_shown"]) == (2, 1, 1)
     assert found["median_keys"] == 2  # its first character, and Enter
-    assert found["missed"] == [["C", "zzqqxx", None]]
+    assert found["missed"] == [["C", "uuvvii", None]]

@@ -17,6 +17,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
+import service.insights.models
 import service.models
 from kb.db import MIGRATIONS, Database
 from kb.departments import department_named
@@ -39,7 +40,8 @@ def entry_of(department: Department) -> Entry:
 
 
 def test_migrations_reach_the_models(database: Database) -> None:
-    assert service.models.Feedback.__table__.metadata is Base.metadata
+    for table in (service.models.Feedback, service.insights.models.Gap):
+        assert table.__table__.metadata is Base.metadata
     with database.engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}

@@ -97,7 +97,7 @@ def test_a_correction_that_finds_nothing_better_is_not_made(
     made = understanding(database, search)
     made.catch_up()
     # Nothing of that kind is in scope, whatever the spelling.
-    assert made.understand("公机金贷款", Scope(as_of=TODAY, topic="没有")).rewrites == ()
+    assert made.understand("公机金贷款", Scope(as_of=TODAY, department="没有")).rewrites == ()
 
 
 def test_a_step_that_is_switched_off_is_not_taken(

@@ -13,11 +13,15 @@ from sqlalchemy import select
 from kb.db import Database
 from kb.errors import Conflict, NotFound
 from kb.models import Audit
-from service.accounts import FAILURES_PER_MINUTE, LOCKED_FOR, TRIES, Accounts, Profile, Rules
+from service.accounts import FAILURES_PER_MINUTE, LOCKED_FOR, TRIES, Accounts
 from service.errors import InvalidRequest, SignInRefused, TooManyRequests
 from service.limits import Limits
 from service.models import User, UserSession
 from service.passwords import Passwords
+from service.people import People, Profile
+from service.sealing import Sealer
+from service.second_factor import SecondFactors
+from service.sessions import Rules, Sessions
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 RULES = Rules()
@@ -46,13 +50,30 @@ def clock() -> Clock:
 
 @pytest.fixture
 def accounts(database: Database, clock: Clock) -> Accounts:
-    return Accounts(database, limits=Limits(), now=clock, passwords=Passwords(CHEAP))
+    return make(database, clock)
+
+
+def make(
+    database: Database,
+    clock: Clock,
+    *,
+    rules: Rules | None = None,
+    hasher: PasswordHasher = CHEAP,
+) -> Accounts:
+    sessions = Sessions(database, rules or RULES, clock)
+    factors = SecondFactors(Sealer("x" * 32), clock)
+    return Accounts(database, sessions, factors, limits=Limits(), passwords=Passwords(hasher))
 
 
 @pytest.fixture
-def operator(accounts: Accounts) -> str:
+def people(database: Database, accounts: Accounts, clock: Clock) -> People:
+    return People(database, accounts, clock)
+
+
+@pytest.fixture
+def operator(accounts: Accounts, people: People) -> str:
     """The name of an operator who has chosen a password."""
-    first = accounts.add(Profile("wang.wu", "operator", department="市热线中心"), actor="test")
+    first = people.add(Profile("wang.wu", "operator", department="市热线中心"), by="test")
     token = accounts.sign_in("wang.wu", first, address=HERE)
     accounts.sign_out(accounts.change_password(token, first, OWN, address=HERE))
     return "wang.wu"
@@ -80,33 +101,35 @@ def actions(database: Database) -> list[str]:
     return [row.action for row in audited(database)]
 
 
-def only(accounts: Accounts) -> tuple[str, bool]:
-    [account] = accounts.all()
+def only(people: People) -> tuple[str, bool]:
+    [account] = people.all()
     return account.state, account.password_due
 
 
 # Making accounts
 
 
-def test_a_new_account_gets_a_one_time_password_that_must_be_changed(accounts: Accounts) -> None:
+def test_a_new_account_gets_a_one_time_password_that_must_be_changed(
+    accounts: Accounts, people: People
+) -> None:
     assert not accounts.exist()
     profile = Profile(
         "  Zhang.San ", "editor", display_name="张三", department="市人社局", region_code="370200"
     )
-    first = accounts.add(profile, actor="test")
+    first = people.add(profile, by="test")
     account = accounts.session(sign_in(accounts, first, "zhang.san"))
     assert account is not None and account.password_due and accounts.exist()
     assert (account.name, account.display_name, account.role) == ("zhang.san", "张三", "editor")
     assert (account.department, account.region_code) == ("市人社局", "370200")
-    assert accounts.all() == [account]
+    assert people.all() == [account]
 
 
-def test_a_given_password_is_checked_and_must_be_changed_too(accounts: Accounts) -> None:
+def test_a_given_password_is_checked_and_must_be_changed_too(people: People) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        accounts.add(Profile("zhang.san", "admin"), actor="test", password="Admin12345!")
+        people.add(Profile("zhang.san", "admin"), by="test", password="Admin12345!")
     assert "password" in caught.value.fields
-    assert accounts.add(Profile("zhang.san", "admin"), actor="test", password=OWN) == OWN
-    assert only(accounts) == ("active", True)
+    assert people.add(Profile("zhang.san", "admin"), by="test", password=OWN) == OWN
+    assert only(people) == ("active", True)
 
 
 @pytest.mark.parametrize(
@@ -121,69 +144,69 @@ def test_a_given_password_is_checked_and_must_be_changed_too(accounts: Accounts)
         (Profile("zhang.san", "root"), "role"),
     ],
 )
-def test_wrong_names_and_roles_are_refused(
-    accounts: Accounts, profile: Profile, wrong: str
-) -> None:
+def test_wrong_names_and_roles_are_refused(people: People, profile: Profile, wrong: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        accounts.add(profile, actor="test")
-    assert set(caught.value.fields) == {wrong} and accounts.all() == []
+        people.add(profile, by="test")
+    assert set(caught.value.fields) == {wrong} and people.all() == []
 
 
 @pytest.mark.parametrize("again", ["wang.wu", "WANG.WU", "ｗａｎｇ.ｗｕ"])
 def test_a_name_is_taken_whatever_its_case_and_width(
-    accounts: Accounts, operator: str, again: str
+    accounts: Accounts, people: People, operator: str, again: str
 ) -> None:
     with pytest.raises(Conflict):
-        accounts.add(Profile(again, "admin"), actor="test")
+        people.add(Profile(again, "admin"), by="test")
     assert accounts.session(sign_in(accounts, name=again)) is not None
 
 
-def test_unknown_names_are_told_to_the_administrator(accounts: Accounts) -> None:
-    for change in (accounts.disable, accounts.enable, accounts.unlock, accounts.reset_password):
+def test_unknown_names_are_told_to_the_administrator(people: People) -> None:
+    for change in (people.disable, people.enable, people.unlock, people.reset_password):
         with pytest.raises(NotFound):
-            change("nobody", actor="test")
+            change(404, by="test")
+    with pytest.raises(NotFound, match="nobody"):
+        people.named("nobody")
 
 
 # Failing
 
 
 def test_unknown_wrong_locked_and_disabled_get_the_same_words(
-    accounts: Accounts, operator: str
+    accounts: Accounts, people: People, operator: str
 ) -> None:
     words = fail(accounts, 1) | fail(accounts, 1, "nobody") | fail(accounts, TRIES)
     with pytest.raises(SignInRefused) as locked:
         sign_in(accounts)
-    accounts.unlock(operator, actor="test")
-    accounts.disable(operator, actor="test")
+    people.unlock(people.named(operator).id, by="test")
+    people.disable(people.named(operator).id, by="test")
     with pytest.raises(SignInRefused) as disabled:
         sign_in(accounts)
     assert words == {str(locked.value)} == {str(disabled.value)}
 
 
 def test_five_failures_lock_for_a_quarter_of_an_hour(
-    accounts: Accounts, operator: str, clock: Clock
+    accounts: Accounts, people: People, operator: str, clock: Clock
 ) -> None:
     fail(accounts, TRIES - 1)
-    assert only(accounts)[0] == "active"
+    assert only(people)[0] == "active"
     fail(accounts, 1)
-    assert only(accounts)[0] == "locked"
+    assert only(people)[0] == "locked"
     clock.advance(LOCKED_FOR - timedelta(seconds=1))
     with pytest.raises(SignInRefused):
         sign_in(accounts)
     clock.advance(timedelta(seconds=1))
-    assert only(accounts)[0] == "active"
+    assert only(people)[0] == "active"
     assert accounts.session(sign_in(accounts)) is not None
 
 
 def test_after_a_lock_there_are_five_tries_again(
-    accounts: Accounts, operator: str, clock: Clock
+    accounts: Accounts, people: People, operator: str, clock: Clock
 ) -> None:
     fail(accounts, TRIES)
     clock.advance(LOCKED_FOR)
     fail(accounts, TRIES - 1)
-    assert only(accounts)[0] == "active"
+    assert only(people)[0] == "active"
     fail(accounts, 1)
-    assert only(accounts)[0] == "locked"
+    assert only(people)[0] == "locked"
 
 
 def test_trying_while_locked_does_not_prolong_the_lock(
@@ -202,9 +225,9 @@ def test_a_success_forgets_the_failures_before(accounts: Accounts, operator: str
         assert accounts.session(sign_in(accounts)) is not None
 
 
-def test_an_administrator_unlocks(accounts: Accounts, operator: str) -> None:
+def test_an_administrator_unlocks(accounts: Accounts, people: People, operator: str) -> None:
     fail(accounts, TRIES)
-    accounts.unlock(operator, actor="test")
+    people.unlock(people.named(operator).id, by="test")
     assert accounts.session(sign_in(accounts)) is not None
 
 
@@ -346,14 +369,14 @@ def test_a_made_up_token_opens_nothing(accounts: Accounts, operator: str, token:
 
 
 def test_a_disabled_account_is_out_at_once_and_can_come_back(
-    accounts: Accounts, operator: str
+    accounts: Accounts, people: People, operator: str
 ) -> None:
     token = sign_in(accounts)
-    accounts.disable(operator, actor="test")
-    accounts.disable(operator, actor="test")
-    assert accounts.session(token) is None and only(accounts)[0] == "disabled"
+    people.disable(people.named(operator).id, by="test")
+    people.disable(people.named(operator).id, by="test")
+    assert accounts.session(token) is None and only(people)[0] == "disabled"
     assert not accounts.exist()
-    accounts.enable(operator, actor="test")
+    people.enable(people.named(operator).id, by="test")
     assert accounts.session(token) is None
     assert accounts.session(sign_in(accounts)) is not None
 
@@ -394,7 +417,7 @@ def test_a_password_that_will_not_do_changes_nothing(
 
 
 def test_the_old_password_cannot_be_guessed_from_an_open_session(
-    accounts: Accounts, operator: str
+    accounts: Accounts, people: People, operator: str
 ) -> None:
     token = sign_in(accounts)
     for _ in range(TRIES):
@@ -402,36 +425,36 @@ def test_the_old_password_cannot_be_guessed_from_an_open_session(
             accounts.change_password(token, "wrong", OTHER, address=HERE)
     with pytest.raises(SignInRefused):
         accounts.change_password(token, OWN, OTHER, address=HERE)
-    assert accounts.session(token) is None and only(accounts)[0] == "locked"
+    assert accounts.session(token) is None and only(people)[0] == "locked"
 
 
 def test_a_password_is_due_after_ninety_days(
-    accounts: Accounts, operator: str, clock: Clock
+    accounts: Accounts, people: People, operator: str, clock: Clock
 ) -> None:
     clock.advance(RULES.password - timedelta(seconds=1))
-    assert only(accounts) == ("active", False)
+    assert only(people) == ("active", False)
     clock.advance(timedelta(seconds=1))
-    assert only(accounts) == ("active", True)
+    assert only(people) == ("active", True)
     token = accounts.change_password(sign_in(accounts), OWN, OTHER, address=HERE)
-    assert accounts.session(token) is not None and only(accounts) == ("active", False)
+    assert accounts.session(token) is not None and only(people) == ("active", False)
 
 
 def test_no_password_is_ever_due_by_age_where_that_is_switched_off(
     database: Database, accounts: Accounts, operator: str, clock: Clock
 ) -> None:
     rules = Rules(password=timedelta(0))
-    lenient = Accounts(
-        database, limits=Limits(), now=clock, rules=rules, passwords=Passwords(CHEAP)
-    )
+    lenient = make(database, clock, rules=rules)
     clock.advance(timedelta(days=3650))
-    assert only(lenient) == ("active", False)
+    assert only(People(database, lenient, clock)) == ("active", False)
 
 
-def test_an_administrator_gives_a_new_password(accounts: Accounts, operator: str) -> None:
+def test_an_administrator_gives_a_new_password(
+    accounts: Accounts, people: People, operator: str
+) -> None:
     token = sign_in(accounts)
     fail(accounts, TRIES - 1)
-    first = accounts.reset_password("Wang.Wu", actor="test")
-    assert accounts.session(token) is None and only(accounts) == ("active", True)
+    first = people.reset_password(people.named("Wang.Wu").id, by="test")
+    assert accounts.session(token) is None and only(people) == ("active", True)
     with pytest.raises(SignInRefused):
         sign_in(accounts, OWN)
     assert sign_in(accounts, first)
@@ -440,8 +463,9 @@ def test_an_administrator_gives_a_new_password(accounts: Accounts, operator: str
 def test_a_hash_of_an_older_cost_is_renewed_at_sign_in(
     database: Database, accounts: Accounts, operator: str, clock: Clock
 ) -> None:
-    dearer = Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
-    sign_in(Accounts(database, limits=Limits(), now=clock, passwords=dearer))
+    hasher = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)
+    dearer = Passwords(hasher)
+    sign_in(make(database, clock, hasher=hasher))
     with database.reading() as session:
         stored = session.scalars(select(User.password_hash)).one()
     assert not dearer.outdated(stored) and dearer.matches(stored, OWN)
@@ -451,15 +475,15 @@ def test_a_hash_of_an_older_cost_is_renewed_at_sign_in(
 
 
 def test_everything_is_on_record_with_who_and_where(
-    accounts: Accounts, database: Database, operator: str
+    accounts: Accounts, people: People, database: Database, operator: str
 ) -> None:
     sign_in(accounts)
     fail(accounts, TRIES)
-    accounts.unlock(operator, actor="root")
+    people.unlock(people.named(operator).id, by="root")
     accounts.sign_out(sign_in(accounts))
-    accounts.reset_password(operator, actor="root")
-    accounts.disable(operator, actor="root")
-    accounts.enable(operator, actor="root")
+    people.reset_password(people.named(operator).id, by="root")
+    people.disable(people.named(operator).id, by="root")
+    people.enable(people.named(operator).id, by="root")
     rows = audited(database)[4:]
     assert [(row.actor, row.action) for row in rows] == [
         ("wang.wu", "sign_in"),

@@ -249,7 +249,7 @@ def test_a_word_that_several_entries_have_asks_for_a_choice(filled: Runtime) -> 
     answer = ask(filled, "公积金")
     assert answer.outcome is Outcome.CLARIFY
     assert len(answer.options) == 3
-    assert all("公积金" in option for option in answer.options)
+    assert all("公积金" in option.label for option in answer.options)
 
 
 def test_a_repealed_document_is_not_sure_for_being_the_only_one_repealed(filled: Runtime) -> None:

@@ -24,7 +24,7 @@ from kb.search import Search
 from kb.understanding import Dictionary, Understanding
 from service import inbox as inbox_module
 from service import wording
-from service.answering import Answerer, Cuts
+from service.answering import Answerer
 from service.channels import Capability, Kind, Rejected, Reply, Response, Undelivered
 from service.channels.recording import EVERYTHING, RecordingChannel
 from service.composing.composers import ExtractiveComposer
@@ -36,6 +36,7 @@ from service.inbox import Inbox
 from service.models import Conversation, Exchange, Handoff, Inbound, User
 from service.replies import Replies
 from service.sealing import Sealer
+from service.tuning import Tuning
 from tests.factories import TODAY, entry
 
 START = datetime(2026, 1, 15, 2, 0, tzinfo=UTC)
@@ -100,12 +101,12 @@ class Desk:
     def __init__(self, db: Database, search: Search, platform: Platform) -> None:
         self.platform, self.clock = platform, platform.clock
         sealer = Sealer("secret of the tests")
-        conversations = Conversations(db, self.clock)
+        conversations, tuning = Conversations(db, self.clock), Tuning(db, now=self.clock)
         self.handoffs = Handoffs(db, sealer, {"recording": platform}, now=self.clock)
         answerer = Answerer(
             Understanding(db, search, Dictionary(), steps=()),
             conversations,
-            Cuts.allowing(entries=0.15, clauses=0.3, options=0.75),
+            tuning,
             composer=ExtractiveComposer(),
             handoffs=self.handoffs,
         )

@@ -19,9 +19,10 @@ from app import create_app
 from embeddings import Encoder
 from kb.documents import Upload
 from kb.exchange import EntryRecord
-from service.accounts import ROLES, Accounts, Profile
+from service.accounts import ROLES
 from service.commands import load_samples
 from service.config import Settings
+from service.people import Profile
 from service.runtime import Runtime
 from service.web.runtime import runtime
 from tests.factories import regulation
@@ -139,7 +140,7 @@ def signed_in(
         with app.app_context():
             accounts = runtime().accounts
             if name not in passwords:
-                _add_person(accounts, name, passwords)
+                _add_person(runtime(), name, passwords)
             token = accounts.sign_in(name, passwords[name], address="127.0.0.1")
         client = app.test_client()
         assert isinstance(client, Staff)
@@ -150,13 +151,19 @@ def signed_in(
     return sign_in
 
 
-def _add_person(accounts: Accounts, name: str, passwords: dict[str, str]) -> None:
+def _add_person(objects: Runtime, name: str, passwords: dict[str, str]) -> None:
     role = name.partition("-")[0]
     profile = Profile(name, role, display_name=f"{ROLES[role]}{name[-1]}", department="市政务局")
-    first = accounts.add(profile, actor="test")
-    token = accounts.sign_in(name, first, address="127.0.0.1")
+    first = objects.people.add(profile, by="test")
+    token = objects.accounts.sign_in(name, first, address="127.0.0.1")
     passwords[name] = f"Kite-flies-{len(passwords)}-high"
-    accounts.change_password(token, first, passwords[name], address="127.0.0.1")
+    objects.accounts.change_password(token, first, passwords[name], address="127.0.0.1")
+
+
+def filled(rule: str, number: int = 1) -> str:
+    """An address for the rule of a route: a number in each place, the first of several words."""
+    words = re.sub(r"<any\(\W*([\w-]+)[^>]*>", r"\1", rule)
+    return re.sub(r"<[^>]*>", str(number), words)
 
 
 def _add_hostile(runtime: Runtime) -> None:

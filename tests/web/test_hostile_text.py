@@ -20,11 +20,11 @@ from embeddings import Encoder
 from kb.documents import Upload
 from kb.exchange import EntryRecord
 from service import guards
-from service.accounts import Profile
 from service.channels.dingtalk import robot_signature
 from service.config import Settings
 from service.conversations import Question, Reach
 from service.models import Handoff, Inbound
+from service.people import Profile
 from service.runtime import Runtime
 from service.web.runtime import runtime
 from tests.factories import TODAY, regulation
@@ -404,7 +404,7 @@ def test_names_of_people_and_websites(app: Flask, client: FlaskClient) -> None:
             runtime().sites.add(f"site-{at}", name=name, origins=[origin])
         person = Profile("biting", "operator", display_name=PAYLOADS[0][:60], department="市政务局")
         accounts = runtime().accounts
-        first = accounts.add(person, actor="test")
+        first = runtime().people.add(person, by="test")
         token = accounts.sign_in("biting", first, address="127.0.0.1")
         accounts.change_password(token, first, "Kite-flies-7-high", address="127.0.0.1")
         token = accounts.sign_in("biting", "Kite-flies-7-high", address="127.0.0.1")

@@ -194,10 +194,10 @@ def test_a_begun_wrap_up_stays_while_answers_are_opened(desk: Desk) -> None:
 def test_no_answer_becomes_a_ticket_with_the_callers_number(desk: Desk) -> None:
     page = desk()
     page.goto(f"/operator?call_id=b2&ani={MOBILE}")
-    page.keyboard.type("zzqqxx")
+    page.keyboard.type("uuvvii")
     expect(page.get_by_text("没有找到。")).to_be_visible()
     page.get_by_role("link", name="转部门办理").first.click()
-    expect(page.get_by_label("问题", exact=True)).to_have_value("zzqqxx")
+    expect(page.get_by_label("问题", exact=True)).to_have_value("uuvvii")
     expect(page.get_by_label("用来电号码 138****5678")).to_be_checked()
     page.get_by_label("承办部门").select_option("公安局")
     page.get_by_role("button", name="转出").click()

@@ -11,7 +11,7 @@ from flask import Flask, render_template
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.conversations import Answer, Contact, Outcome
+from service.conversations import Answer, Choice, Contact, Outcome
 from tests.web.conftest import ARTICLES, HOSTILE, Held
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
@@ -186,7 +186,11 @@ def test_every_outcome_has_a_page(app: Flask, outcome: Outcome) -> None:
         outcome,
         "说的话\n\n第二段",
         confidence=0.7,
-        options=("甲事怎么办？", "乙事怎么办？") if outcome is Outcome.CLARIFY else (),
+        options=(
+            (Choice("甲事怎么办？", "甲事怎么办？"), Choice("乙事怎么办？", "乙事怎么办？"))
+            if outcome is Outcome.CLARIFY
+            else ()
+        ),
         contact=Contact("市民政局", "0532-12345678"),
         id="a" * 32,
         conversation_id="b" * 32,

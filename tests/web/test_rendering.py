@@ -6,18 +6,17 @@ from urllib.parse import quote
 
 import pytest
 
+from kb.highlighting import extract, highlighted
 from kb.library import ClauseView
-from service.web.api import SearchQuery
 from service.web.pages import (
     dial,
-    extract,
-    highlighted,
     narrowed,
     numbered,
     split_mark,
     sureness,
     web_address,
 )
+from service.web.searching import SearchQuery
 
 
 @pytest.mark.parametrize(
@@ -29,7 +28,10 @@ from service.web.pages import (
         ("Wi-Fi 和 WIFI", "wifi", ["Wi", "Fi", "WIFI"]),
         ("证", "证", []),
         ("", "居住证", []),
-        ("İstanbul 居住", "居住", []),
+        ("İstanbul 居住", "居住", ["居住"]),
+        ("辦理居住證", "居住证", ["居住證"]),
+        ("ＥＴＣ办理", "etc", ["ＥＴＣ"]),
+        ("〔2019〕12号，2025年", "〔2019〕12号", ["2019", "12号"]),
     ],
 )
 def test_highlighting(text: str, query: str, hits: list[str]) -> None:

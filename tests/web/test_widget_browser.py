@@ -584,7 +584,7 @@ def test_an_operator_takes_over_and_leaves(
     page: Page, key: str, objects: Runtime, signed_in: Callable[..., FlaskClient]
 ) -> None:
     signed_in("operator")
-    [operator] = [each for each in objects.accounts.all() if each.name == "operator-1"]
+    [operator] = [each for each in objects.people.all() if each.name == "operator-1"]
     page.clock.install()
     page.goto(f"/?site={key}")
     window = Window(page).open()

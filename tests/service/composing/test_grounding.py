@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.composing.grounding import LONGEST, objection
-from tests.service.composing.test_figures import in_chinese
+from tests.kb.test_figures import in_chinese
 
 ALLOWANCE = (
     "《关于发放取暖补贴的通知》（某政办发〔2025〕8号）二：\n"

@@ -16,7 +16,7 @@ from app import compose
 from kb.db import Database
 from kb.errors import Conflict, NotFound
 from service import wording
-from service.answering import Answerer, Cuts
+from service.answering import Answerer
 from service.channels import Capability, Channel, Delivery, Message, Reply, Response, Undelivered
 from service.composing.composers import ExtractiveComposer
 from service.config import Settings
@@ -114,7 +114,7 @@ def desk(tmp_path: Path, database_url: str) -> Iterator[Desk]:
     answerer = Answerer(
         runtime.understanding,
         runtime.conversations,
-        Cuts.allowing(entries=0.15, clauses=0.3, options=0.75),
+        runtime.tuning,
         composer=ExtractiveComposer(),
         handoffs=handoffs,
     )

@@ -13,10 +13,11 @@ from sqlalchemy import select
 from kb.db import Database
 from kb.departments import department_named
 from kb.errors import Conflict, NotFound
-from service.desk.tickets import Deadline, NewTicket, Tickets, deadline
+from service.desk.tickets import NewTicket, Tickets
 from service.errors import InvalidRequest
 from service.models import Ticket, User
 from service.sealing import Sealer
+from service.working_days import Deadline, deadline
 
 BEGIN = datetime(2026, 1, 15, 2, 0, tzinfo=UTC)
 MOBILE = "13812345678"

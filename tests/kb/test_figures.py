@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.composing.figures import (
+from kb.figures import (
     ABOVE,
     AFTER,
     BEFORE,

@@ -1,0 +1,1 @@
+"""What questions say about the knowledge base: gaps, figures, the daily check, reports."""
