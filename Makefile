@@ -45,7 +45,9 @@ packages: # a browser with a Chinese font, and a reader of .doc files: only test
 
 test: $(VENV)/.development packages ## 检查代码并运行全部测试
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest
+	@# Pages beside the rest: two cores, half the time. Each fails the target.
+	$(BIN)/python -m pytest --ignore=tests/web & rest=$$!; \
+	  $(BIN)/python -m pytest tests/web; web=$$?; wait $$rest && exit $$web
 
 lint: $(VENV)/.development ## 代码检查：ruff、mypy
 	$(BIN)/ruff check .
