@@ -5,7 +5,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import click
 from flask import Flask
@@ -13,6 +13,8 @@ from flask import Flask
 from embeddings import Encoder, SentenceEncoder, StaticEncoder
 from kb.amendments import Amendments
 from kb.checks import Checks, read_words
+from kb.clock import day_of
+from kb.clock import now as present
 from kb.clusters import Clusters
 from kb.db import Database
 from kb.documents import Documents
@@ -68,7 +70,7 @@ from service.keys import Keys
 from service.lab import Lab
 from service.limits import Limits
 from service.people import People
-from service.policies import Cuts
+from service.policies import Policies
 from service.popularity import Popularity
 from service.replies import Replies
 from service.runtime import Runtime
@@ -80,7 +82,6 @@ from service.tunables import Tuned
 from service.tuning import Tuning
 from service.web import application
 from service.web.server import Server
-from service.wording import SHANGHAI
 
 REGIONS = ROOT / "data" / "dictionary" / "regions.csv"
 NICKNAMES = ROOT / "data" / "dictionary" / "nicknames.csv"
@@ -109,10 +110,14 @@ def compose(
     now: Callable[[], datetime] | None = None,
 ) -> Runtime:
     """Build the objects of one process, creating or migrating the database."""
-    clock = now or (lambda: datetime.now(UTC))
+    clock = now or present
 
     def today() -> date:
-        return clock().astimezone(SHANGHAI).date()
+        return day_of(clock())
+
+    def plain_policies() -> Policies:
+        # What is only tried bothers no language model.
+        return Policies(search, tuning.current(), ExtractiveComposer())
 
     db, regions = open_database(settings), Regions.load(REGIONS)
     region = regions.resolve(settings.region)
@@ -189,7 +194,7 @@ def compose(
             db,
             versions,
             gatherer=Gatherer(db, Clusters(encoder), Router(db, search), now=clock),
-            closing=Closing(db, understanding, lambda: Cuts.of(tuning.current()), now=clock),
+            closing=Closing(db, understanding, plain_policies, now=clock),
             now=clock,
         ),
         imports=Imports(tables),

@@ -15,9 +15,9 @@ Pieces = Sequence[tuple[str, bool]]
 _WORD = re.compile(r"\w\w")
 # A number matches whole or not at all: 20 is not in 2025.
 _NUMBER = re.compile(r"\d+")
-# Pairs of characters in most questions, which say nothing about their subject.
-_COMMON = frozenset(
-    "怎么 什么 如何 多少 哪些 哪里 可以 是否 能不 不能 需要 应该 我的 一个 么办 么样 多久".split()
+# Words of most questions, which say nothing about their subject; nor does what straddles them.
+_COMMON = re.compile(
+    "怎么样|怎么办(?!理)|怎么|什么|如何|多少|多久|哪些|哪里|可以|是否|能不能|不能|需要|应该|我的|一个"
 )
 
 
@@ -57,7 +57,8 @@ def contains(text: str, word: str) -> bool:
 
 def _pairs(sought: str) -> set[str]:
     plain = normalise(sought)
-    pairs = {plain[at : at + 2] for at in range(len(plain) - 1)} - _COMMON
+    parts = _COMMON.split(plain)
+    pairs = {part[at : at + 2] for part in parts for at in range(len(part) - 1)}
     words = {pair for pair in pairs if _WORD.fullmatch(pair) and not pair.isdigit()}
     return words | set(_NUMBER.findall(plain))
 

@@ -8,13 +8,14 @@ questions have) is refused.
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from embeddings import normalise
+from kb import clock
 from kb.db import Database
 from kb.errors import Conflict, InvalidEntry, NotFound
 from kb.followed import Followed, next_version
@@ -86,7 +87,7 @@ class Thesaurus:
         self,
         db: Database,
         shipped: Mapping[str, Sequence[str]],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._shipped = {
@@ -97,9 +98,7 @@ class Thesaurus:
         self._followed = Followed(db, SynonymGroup.version, self._read)
 
     @classmethod
-    def load(
-        cls, db: Database, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> "Thesaurus":
+    def load(cls, db: Database, path: Path, now: Callable[[], datetime] = clock.now) -> "Thesaurus":
         """With the groups of a file; see `kb.synonyms.read_groups`."""
         return cls(db, read_groups(path), now)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from kb.clock import CHINA
 from service.accounts import HOW_TO_BEGIN, ROLES
 from service.auditing import exported
 from service.commands import ACTOR, Composer
@@ -15,7 +16,6 @@ from service.config import MAX_PER_MINUTE
 from service.insights import checks, daily, upkeep
 from service.keys import PER_MINUTE, SCOPES
 from service.people import Profile
-from service.wording import SHANGHAI
 
 _STATES = {"active": "正常", "locked": "已锁定", "disabled": "已停用"}
 _from_stdin = click.option(
@@ -259,7 +259,7 @@ def key_list(composer: Composer) -> None:
     for each in keys:
         scopes = ",".join(scope for scope in SCOPES if scope in each.scopes)
         state = "已停用" if each.revoked_at else "可用"
-        used = f"{each.used_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}" if each.used_at else "未用过"
+        used = f"{each.used_at.astimezone(CHINA):%Y-%m-%d %H:%M}" if each.used_at else "未用过"
         fields = (each.name, f"{each.prefix}…", scopes, f"{each.per_minute}次/分钟", state, used)
         click.echo("\t".join(fields))
 

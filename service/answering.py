@@ -10,7 +10,6 @@ import uuid
 from dataclasses import replace
 
 from kb.followups import Matter, asks_of_any, matter_of
-from kb.passages import Passage
 from kb.search import Scope
 from kb.understanding import Rewrite, Understanding, Understood
 from service import guards, wording
@@ -25,7 +24,7 @@ from service.conversations import (
 )
 from service.desk.handoff import Handoffs
 from service.dialogue import Turn, Wish, item, read
-from service.policies import Policies
+from service.policies import Policies, resting_on
 from service.tunables import Tuned
 from service.tuning import Tuning
 
@@ -183,7 +182,7 @@ class Answerer:
         asked = self._regions.name(named)
         if answer.outcome is Outcome.UNANSWERABLE and not answer.citations:
             return replace(answer, text=wording.no_rules_of(asked, wording.HOTLINE_PHONE))
-        source = answer.entry or _quoted(answer)
+        source = resting_on(answer)
         if source is None:
             return answer
         rewrite = Rewrite("place", asked, self._regions.name(source.region_code))
@@ -269,14 +268,3 @@ def _item(number: int, answer: Answer) -> Answer:
         cited = answer.citations[number - 1]
         return replace(answer, text=wording.quoted_again(cited.title, cited.locator, cited.text))
     return replace(answer, text=f"{wording.no_such_item(number)}\n{answer.text}")
-
-
-def _quoted(answer: Answer) -> Passage | None:
-    """The passage that an answer rests on or asks about."""
-    cited = {each.clause_id for each in answer.citations}
-    if answer.outcome is Outcome.CLARIFY:
-        return next((each for each in answer.passages if each.kind == "entry"), None)
-    return next(
-        (p for p in answer.passages if p.kind == "clause" and p.citations[0].clause_id in cited),
-        None,
-    )

@@ -4,11 +4,12 @@ import enum
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from kb import clock
 from kb.db import Database
 from kb.errors import NotFound
 from kb.followups import Matter
@@ -159,7 +160,7 @@ class Conversations:
     def __init__(
         self,
         db: Database,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
         *,
         idle: timedelta = timedelta(minutes=30),
     ) -> None:

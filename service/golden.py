@@ -6,12 +6,13 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from kb import clock
 from kb.db import Database
 from kb.errors import DocumentUnreadable, NotFound
 from kb.journal import audit
@@ -61,7 +62,7 @@ class GoldenSet:
         self,
         db: Database,
         regions: Regions,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._regions = regions

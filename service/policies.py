@@ -70,7 +70,7 @@ class Policies:
             understood=understood.said,
             rewrites=understood.rewrites,
             passages=found.passages,
-            suggestions=_suggestions(found.passages),
+            suggestions=_suggestions(found.passages)[1:],
             contact=_contact(found.passages),
         )
         text = understood.text
@@ -189,8 +189,21 @@ class Policies:
         )
 
     def _refused(self, base: Answer) -> Answer:
-        contact = base.contact
-        return replace(base, text=self._tuned.no_match(contact.department, contact.phone))
+        """Whom to ask; and what may have been meant, the likeliest too, as it is not given."""
+        text = self._tuned.no_match(base.contact.department, base.contact.phone)
+        suggestions = _suggestions(base.passages)[:SUGGESTIONS]
+        return replace(base, text=text, suggestions=suggestions)
+
+
+def resting_on(answer: Answer) -> Passage | None:
+    """The passage that an answer gives, quotes or asks about; None for a refusal."""
+    if answer.entry:
+        return answer.entry
+    if answer.outcome is Outcome.CLARIFY:
+        return next((each for each in answer.passages if each.kind == "entry"), None)
+    cited = {each.clause_id for each in answer.citations}
+    clauses = (each for each in answer.passages if each.kind == "clause")
+    return next((each for each in clauses if each.citations[0].clause_id in cited), None)
 
 
 def _one_of_several(best: Passage, base: Answer) -> bool:
@@ -216,8 +229,9 @@ def _best(passages: Sequence[Passage], kind: str) -> Passage | None:
 
 
 def _suggestions(passages: Sequence[Passage]) -> tuple[str, ...]:
-    """Questions close to this one, after the first."""
-    return tuple(p.title for p in passages if p.kind == "entry")[1 : SUGGESTIONS + 1]
+    """Questions close to this one that share words with it, the likeliest first."""
+    close = (p.title for p in passages if p.kind == "entry" and p.breadth > 0)
+    return tuple(close)[: SUGGESTIONS + 1]
 
 
 def _contact(passages: Sequence[Passage]) -> Contact:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from kb.amendments import Amendments
 from kb.checks import Checks
+from kb.clock import day_of
 from kb.db import Database
 from kb.documents import Documents
 from kb.entries import Entries
@@ -45,7 +46,6 @@ from service.popularity import Popularity
 from service.sealing import Sealer
 from service.sites import Sites
 from service.tuning import Tuning
-from service.wording import SHANGHAI
 
 
 @dataclass(frozen=True)
@@ -104,4 +104,4 @@ class Runtime:
 
     def today(self) -> date:
         """The current day in China, which decides what is in force."""
-        return self.now().astimezone(SHANGHAI).date()
+        return day_of(self.now())

@@ -10,9 +10,9 @@ from datetime import date, datetime, time, timedelta
 from string import Formatter
 from typing import Any
 
+from kb.clock import CHINA
 from kb.understanding import STEPS
 from service import wording
-from service.wording import SHANGHAI
 from service.working_days import is_working_day
 
 CHANNELS = {
@@ -219,7 +219,7 @@ class Tuned:
 
     def open_at(self, now: datetime) -> bool:
         """Whether there are operators at a moment."""
-        there = now.astimezone(SHANGHAI)
+        there = now.astimezone(CHINA)
         return self.open_days == "always" or (
             self._opens_on(there.date())
             and time.fromisoformat(self.open_from)
@@ -232,7 +232,7 @@ class Tuned:
         days = {"working": "工作日", "daily": "每天"}.get(self.open_days, "")
         return self.closed_words.format(
             hours=f"{days}{self.open_from}到{self.open_until}",
-            next=self._next_opening(now.astimezone(SHANGHAI)),
+            next=self._next_opening(now.astimezone(CHINA)),
             phone=wording.HOTLINE_PHONE,
         )
 
@@ -293,7 +293,7 @@ def problems_of(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _moment(text: str) -> datetime | None:
-    return datetime.strptime(text, MOMENT).replace(tzinfo=SHANGHAI) if text else None
+    return datetime.strptime(text, MOMENT).replace(tzinfo=CHINA) if text else None
 
 
 def _read_share(tunable: Tunable, typed: Sequence[str]) -> float:

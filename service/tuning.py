@@ -7,12 +7,13 @@ audited with what it was, what it is, and why.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from kb import clock
 from kb.db import Database
 from kb.errors import Conflict
 from kb.followed import Followed, next_version
@@ -59,7 +60,7 @@ class Tuning:
         self,
         db: Database,
         defaults: Tuned | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self.defaults = defaults or Tuned()

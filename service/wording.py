@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
+from kb.clock import CHINA, day_of
+
 HOTLINE = "12345政务服务便民热线"
 HOTLINE_PHONE = "12345"
 
@@ -159,23 +159,23 @@ def percent(probability: float) -> str:
 
 def display_day_of(moment: datetime) -> str:
     """The day in China on which something happened."""
-    return display_date(moment.astimezone(SHANGHAI).date())
+    return display_date(day_of(moment))
 
 
 def display_time_of(moment: datetime) -> str:
     """The time of the day in China at which something happened: 10:05."""
-    return f"{moment.astimezone(SHANGHAI):%H:%M}"
+    return f"{moment.astimezone(CHINA):%H:%M}"
 
 
 def display_moment_of(moment: datetime) -> str:
     """The day and time in China at which something happened: 1月15日 10:05."""
-    there = moment.astimezone(SHANGHAI)
+    there = moment.astimezone(CHINA)
     return f"{there.month}月{there.day}日 {there:%H:%M}"
 
 
 def display_second_of(moment: datetime) -> str:
     """The second in China at which something happened: 2026-01-15 10:05:09."""
-    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}"
+    return f"{moment.astimezone(CHINA):%Y-%m-%d %H:%M:%S}"
 
 
 def not_in_force(title: str, validity: str, day: date | None, successor: str) -> str:

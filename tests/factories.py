@@ -1,15 +1,16 @@
-"""Plain functions that make small policy texts, uploads and entry records for tests."""
+"""Plain makers of small policy texts, uploads and entry records for tests; and their clock."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from kb.documents import Documents, Imported, Upload
 from kb.exchange import EntryRecord
 
 TODAY = date(2026, 1, 15)
+MORNING = datetime(2026, 1, 15, 2, 0, tzinfo=UTC)
 # Real codes; 鼓楼区 is a name that two cities have.
 DIVISIONS = {
     "320000": "江苏省",
@@ -23,6 +24,25 @@ DIVISIONS = {
     "370281": "胶州市",
     "370283": "平度市",
 }
+
+
+class Clock:
+    """A clock that goes only when told to.
+
+    Attributes:
+        at: what it shows.
+    """
+
+    def __init__(self, at: datetime = MORNING) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def advance(self, by: timedelta) -> datetime:
+        """Let time pass; what it shows then."""
+        self.at += by
+        return self.at
 
 
 def day_in_words(day: date) -> str:

@@ -8,12 +8,14 @@ import re
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from kb import clock
+from kb.clock import end_of, start_of
 from kb.db import Database
 from kb.errors import NotFound
 from kb.passages import Passage
@@ -21,7 +23,6 @@ from service import guards
 from service.errors import InvalidRequest
 from service.models import Call, Favourite, Lookup, Ticket, User
 from service.sealing import Sealer
-from service.wording import SHANGHAI
 
 # How a call ended → what people call it. The last one is not counted.
 WRAP_UPS = {
@@ -110,7 +111,7 @@ class Calls:
         db: Database,
         sealer: Sealer,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._sealer = sealer
@@ -255,8 +256,7 @@ class Calls:
 
     def shift(self, day: date, operator_id: int | None = None) -> Shift:
         """Figures of a day in China, of one operator or of all."""
-        begin = datetime.combine(day, time(), tzinfo=SHANGHAI)
-        end = begin + timedelta(days=1)
+        begin, end = start_of(day), end_of(day)
         within = [Call.started_at >= begin, Call.started_at < end, Call.wrap_up != "not_a_call"]
         tickets = [Ticket.created_at >= begin, Ticket.created_at < end]
         if operator_id is not None:
@@ -293,8 +293,7 @@ class Calls:
 
     def shifts(self, day: date) -> tuple[tuple[str, Shift], ...]:
         """Figures of everybody who had calls or sent tickets on a day, by name; and of all."""
-        begin = datetime.combine(day, time(), tzinfo=SHANGHAI)
-        end = begin + timedelta(days=1)
+        begin, end = start_of(day), end_of(day)
         called = select(Call.operator_id).where(Call.started_at >= begin, Call.started_at < end)
         sent = select(Ticket.created_by).where(Ticket.created_at >= begin, Ticket.created_at < end)
         with self._db.reading() as session:

@@ -7,13 +7,14 @@ numbers are masked before anything is stored; where to send words is sealed.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
+from kb import clock
 from kb.db import Database
 from kb.errors import Conflict, NotFound
 from service import guards, wording
@@ -97,7 +98,7 @@ class Handoffs:
         channels: Mapping[str, Channel],
         *,
         patience: timedelta = timedelta(minutes=30),
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._sealer = sealer

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
+from kb import clock
 from kb.db import Database
 from kb.errors import NotFound
 from kb.passages import Passage
@@ -35,9 +36,7 @@ class ReportView:
 class Reports:
     """Reports by passage."""
 
-    def __init__(
-        self, db: Database, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, db: Database, *, now: Callable[[], datetime] = clock.now) -> None:
         self._db = db
         self._now = now
 

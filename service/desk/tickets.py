@@ -8,12 +8,14 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from kb import clock
+from kb.clock import day_of
 from kb.db import Database
 from kb.errors import Conflict, NotFound
 from kb.models import Department
@@ -22,7 +24,6 @@ from service.desk.calls import masked
 from service.errors import InvalidRequest
 from service.models import Ticket, User
 from service.sealing import Sealer
-from service.wording import SHANGHAI
 from service.working_days import deadline
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ NORMAL_DAYS, URGENT_DAYS = 5, 2
 MAX_DETAIL = 2000
 MAX_REPLY = 4000
 LISTED = 200
+NO_TICKET = "没有这张工单"
 
 _CALL_BACK = re.compile(r"\+?\d[\d -]{4,22}")
 
@@ -90,7 +92,7 @@ class Tickets:
         db: Database,
         sealer: Sealer,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._sealer = sealer
@@ -109,7 +111,7 @@ class Tickets:
         """
         _check(ticket)
         now = self._now()
-        today = now.astimezone(SHANGHAI).date()
+        today = day_of(now)
         with self._db.transaction() as session:
             department = session.scalar(
                 select(Department).where(Department.name == ticket.department.strip())
@@ -146,7 +148,7 @@ class Tickets:
         with self._db.reading() as session:
             row = session.execute(_rows().where(Ticket.number == number)).first()
         if row is None:
-            raise NotFound("没有这张工单")
+            raise NotFound(NO_TICKET)
         return self._view(*row)
 
     def listed(
@@ -191,7 +193,7 @@ class Tickets:
         with self._db.reading() as session:
             sealed = session.scalar(select(Ticket.call_back).where(Ticket.number == number))
         if sealed is None:
-            raise NotFound("没有这张工单")
+            raise NotFound(NO_TICKET)
         return self._opened(sealed)
 
     def answer(self, number: str, reply: str) -> None:
@@ -228,7 +230,7 @@ class Tickets:
                 return
             state = session.scalar(select(Ticket.state).where(Ticket.number == number))
             if state is None:
-                raise NotFound("没有这张工单")
+                raise NotFound(NO_TICKET)
             raise Conflict("这张工单已经办结" if state == CLOSED else "还没有答复，不能办结")
 
     def _view(self, ticket: Ticket, department: str, author: str) -> TicketView:
@@ -258,7 +260,7 @@ class Tickets:
             return ""
 
     def _today(self) -> date:
-        return self._now().astimezone(SHANGHAI).date()
+        return day_of(self._now())
 
 
 def _check(ticket: NewTicket) -> None:

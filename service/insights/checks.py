@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, select
 
+from kb.clock import day_of
 from kb.journal import AuditLog
 from kb.models import Document, Entry, EntryVersion, State, Status
 from service import backup, checkup, evaluation
@@ -15,7 +16,7 @@ from service.insights.daily import BAD, GOOD, SHOWN, UNKNOWN, WARNING, Finding
 from service.insights.gaps import Sieve
 from service.models import Handoff, Report
 from service.runtime import Runtime
-from service.wording import SHANGHAI, display_date
+from service.wording import display_date
 from service.working_days import deadline
 
 log = logging.getLogger(__name__)
@@ -158,11 +159,7 @@ def _queues(runtime: Runtime, name: str) -> Finding:
 
 
 def _late(moments: Sequence[datetime | None], today: date) -> int:
-    return sum(
-        deadline(moment.astimezone(SHANGHAI).date(), REVIEW_DAYS).day < today
-        for moment in moments
-        if moment
-    )
+    return sum(deadline(day_of(moment), REVIEW_DAYS).day < today for moment in moments if moment)
 
 
 def _audit(runtime: Runtime, name: str) -> Finding:
@@ -180,8 +177,8 @@ def _backup(runtime: Runtime, name: str) -> Finding:
     todo = "请运行 python app.py backup 路径，并设为每天自动运行"
     if last is None:
         return Finding(name, WARNING, "还没有备份过", todo)
-    days = (runtime.today() - last.astimezone(SHANGHAI).date()).days
-    said = f"最近一次备份在 {display_date(last.astimezone(SHANGHAI).date())}"
+    days = (runtime.today() - day_of(last)).days
+    said = f"最近一次备份在 {display_date(day_of(last))}"
     if days > BACKUP_DAYS:
         return Finding(name, WARNING, f"{said}，已过 {days} 天", todo)
     return Finding(name, GOOD, said)

@@ -1,22 +1,24 @@
 """Gaps that close by themselves: what was asked is answered by what is published now."""
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from kb import clock
+from kb.clock import day_of
 from kb.db import Database
 from kb.journal import audit
 from kb.models import Change
 from kb.passages import Passage
 from kb.search import Scope
 from kb.understanding import Understanding
+from service.conversations import Outcome
 from service.insights.gaps import UNSETTLED
 from service.insights.gathering import ANSWERED, wordings
 from service.insights.models import Gap, GapQuestion
-from service.policies import Cuts
-from service.wording import SHANGHAI
+from service.policies import Policies, resting_on
 
 # Wordings of a gap that must all be answered; and the gaps that are asked again at a time, since
 # citizens are being answered meanwhile.
@@ -33,13 +35,13 @@ class Closing:
         self,
         db: Database,
         understanding: Understanding,
-        cuts: Callable[[], Cuts],
+        policies: Callable[[], Policies],
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._understanding = understanding
-        self._cuts = cuts
+        self._policies = policies
         self._now = now
         # The last change of the base that was looked at, and the last gap looked at since; None
         # when all were.
@@ -65,12 +67,12 @@ class Closing:
             ).all()
             asked = {gap.id: self._asked(session, gap.id) for gap in gaps}
         self._after = gaps[-1].id if len(gaps) == MOST else None
-        least, closed = self._cuts().answer, 0
+        policies, closed = self._policies(), 0
         for gap in gaps:
             texts, had_one = asked[gap.id]
             by = None
             for text in texts:
-                passage = self._answering(text, gap.region_code, least)
+                passage = self._answering(policies, text, gap.region_code)
                 if passage is None or (had_one and not _newer(passage, gap.last_seen)):
                     break
                 by = by or passage
@@ -86,22 +88,12 @@ class Closing:
         )
         return texts, bool(_HAD_ONE & set(kinds))
 
-    def _answering(
-        self, text: str, region: str | None, least: Mapping[str, float]
-    ) -> Passage | None:
-        """What would be answered from; None where nothing is sure enough."""
-        scope = Scope(as_of=self._now().astimezone(SHANGHAI).date(), region=region)
-        understood = self._understanding.understand(text, scope)
-        found = self._understanding.search.passages(
-            understood.text, scope, also=understood.also
-        ).passages
-        sure = [
-            passage
-            for passage in found
-            if passage.quotable and passage.confidence >= least[passage.kind]
-        ]
-        # An entry is what was missing; a clause only where nothing at all was found before.
-        return min(sure, key=lambda p: (p.kind != "entry", -p.confidence), default=None)
+    def _answering(self, policies: Policies, text: str, region: str | None) -> Passage | None:
+        """What a person who asks now is answered from; None for who is not, or is asked back."""
+        scope = Scope(as_of=day_of(self._now()), region=region)
+        answer = policies.answer(self._understanding.understand(text, scope), scope)
+        answered = answer.outcome in (Outcome.ANSWERED, Outcome.ANSWERED_CLAUSE)
+        return resting_on(answer) if answered else None
 
     def _settle(self, gap_id: int, seen: datetime, passage: Passage) -> int:
         what = "问答" if passage.kind == "entry" else "文件"

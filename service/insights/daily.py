@@ -5,15 +5,16 @@ Hides the claim on a day, and how a day that was missed is made up for.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
+from kb import clock
+from kb.clock import CHINA, day_of
 from kb.db import Database
 from service.insights.models import DailyCheck
-from service.wording import SHANGHAI
 
 # When few people ask.
 BEGIN = time(2, 30)
@@ -63,16 +64,14 @@ class Check:
 class Daily:
     """Checks by day."""
 
-    def __init__(
-        self, db: Database, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, db: Database, *, now: Callable[[], datetime] = clock.now) -> None:
         self._db = db
         self._now = now
 
     def due(self) -> bool:
         """Whether today's check is neither done nor being done, and it is time for it."""
         now = self._now()
-        there = now.astimezone(SHANGHAI)
+        there = now.astimezone(CHINA)
         with self._db.reading() as session:
             row = session.get(DailyCheck, there.date())
         if row is None:
@@ -156,7 +155,7 @@ class Daily:
                 return bool(taken.rowcount)
 
     def _today(self) -> date:
-        return self._now().astimezone(SHANGHAI).date()
+        return day_of(self._now())
 
 
 def _check(row: DailyCheck) -> Check:

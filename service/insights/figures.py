@@ -6,11 +6,12 @@ Everything comes from one reading of `tally`, so all numbers of a page agree wit
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
+from kb import clock
 from kb.db import Database
 from kb.models import Department, Entry
 from service.conversations import Outcome
@@ -145,7 +146,7 @@ class Figures:
         db: Database,
         tallies: Tallies,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._tallies = tallies

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from statistics import median
 
 from sqlalchemy import select
 
+from kb import clock
+from kb.clock import day_of
 from kb.db import Database
 from kb.models import Department, Document, Entry, Revision, Status
-from service.wording import SHANGHAI
 
 HORIZONS = (30, 60, 90)
 LISTED = 100
@@ -66,9 +67,7 @@ class Freshness:
 class Shelf:
     """Looks through what is published."""
 
-    def __init__(
-        self, db: Database, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, db: Database, *, now: Callable[[], datetime] = clock.now) -> None:
         self._db = db
         self._now = now
 
@@ -79,7 +78,7 @@ class Shelf:
             department: by name; empty for all.
             region: code; what lies in it counts. None for all.
         """
-        today = self._now().astimezone(SHANGHAI).date()
+        today = day_of(self._now())
         entries = self._entries(department, region)
         reviews = sorted(
             (
@@ -160,6 +159,6 @@ def _league(entries: Sequence[tuple[Entry, str]], today: date) -> tuple[Standing
     standings = []
     for name, held in by_name.items():
         late = sum(bool(each.review_due and each.review_due < today) for each in held)
-        ages = [(today - each.updated_at.astimezone(SHANGHAI).date()).days for each in held]
+        ages = [(today - day_of(each.updated_at)).days for each in held]
         standings.append(Standing(name, len(held), late, 1 - late / len(held), round(median(ages))))
     return tuple(sorted(standings, key=lambda each: (-each.in_time, each.age, each.department)))

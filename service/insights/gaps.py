@@ -6,12 +6,14 @@ caller's to check.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
+from kb import clock
+from kb.clock import day_of, start_of
 from kb.db import Database
 from kb.errors import Conflict, NotFound
 from kb.exchange import MAX_PHRASING, MAX_QUESTION, EntryRecord
@@ -32,7 +34,6 @@ from service.insights.gathering import (
 from service.insights.models import Gap, GapQuestion
 from service.insights.phrasings import Phrasings
 from service.insights.routing import Near
-from service.wording import SHANGHAI
 from service.working_days import deadline
 
 STATES = {
@@ -45,6 +46,7 @@ STATES = {
 # What somebody should still do something about.
 UNSETTLED = (OPEN, ASSIGNED, DRAFTED)
 PAGE = 30
+NO_GAP = "没有这个问题缺口"
 WORDINGS_SHOWN = 30
 MAX_REASON = 500
 _WEEK = timedelta(days=7)
@@ -138,7 +140,7 @@ class Gaps:
         versions: Versions,
         phrasings: Phrasings,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._versions = versions
@@ -180,7 +182,7 @@ class Gaps:
             rows = session.execute(_rows().where(Gap.id == gap_id)).all()
             views = self._views(session, rows)
         if not views:
-            raise NotFound("没有这个问题缺口")
+            raise NotFound(NO_GAP)
         return views[0]
 
     def details(self, gap_id: int) -> Details:
@@ -195,10 +197,10 @@ class Gaps:
             moments = session.scalars(
                 select(GapQuestion.asked_at).where(
                     GapQuestion.gap_id == gap_id,
-                    GapQuestion.asked_at >= datetime.combine(begin, datetime.min.time(), SHANGHAI),
+                    GapQuestion.asked_at >= start_of(begin),
                 )
             ).all()
-        asked = [moment.astimezone(SHANGHAI).date() for moment in moments]
+        asked = [day_of(moment) for moment in moments]
         days = [begin + timedelta(days=at) for at in range(28)]
         total = sum(count for _, count in counts[0])
         return Details(
@@ -359,7 +361,7 @@ class Gaps:
         ]
 
     def _today(self) -> date:
-        return self._now().astimezone(SHANGHAI).date()
+        return day_of(self._now())
 
 
 def _late(gap: Gap, today: date) -> bool:
@@ -426,7 +428,7 @@ def _locked(session: Session, gap_id: int, states: Sequence[str]) -> str:
     """
     state = session.scalar(select(Gap.state).where(Gap.id == gap_id).with_for_update())
     if state is None:
-        raise NotFound("没有这个问题缺口")
+        raise NotFound(NO_GAP)
     if state not in states:
         raise Conflict(f"这个问题缺口{STATES[state]}，请刷新后再看")
     return state

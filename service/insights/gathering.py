@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from kb import clock
+from kb.clock import day_of
 from kb.clusters import Clusters
 from kb.db import Database
 from kb.errors import Conflict
@@ -20,7 +22,6 @@ from kb.models import REGION_DIGITS, Department
 from service.insights.evidence import Asked, badly_answered, showable
 from service.insights.models import Gap, GapQuestion
 from service.insights.routing import Router, Routing
-from service.wording import SHANGHAI
 from service.working_days import deadline
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class Gatherer:
         clusters: Clusters,
         router: Router,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._clusters = clusters
@@ -115,7 +116,7 @@ class Gatherer:
         )
         with self._db.reading() as session:
             waiting = session.execute(query.order_by(Gap.size.desc(), Gap.id)).all()
-        today = self._now().astimezone(SHANGHAI).date()
+        today = day_of(self._now())
         routed = [
             (row.id, self._router.route(row.title, row.region_code, today))
             for row in waiting[:_ROUTED_AT_ONCE]

@@ -8,12 +8,13 @@ not. Hides how choices are found in the log.
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, aliased
 
+from kb import clock
 from kb.clusters import folded
 from kb.db import Database
 from kb.errors import Conflict, NotFound
@@ -33,6 +34,7 @@ AT_ONCE = timedelta(minutes=2)
 REJECTED_BY = 2
 LOOK_BACK = timedelta(days=90)
 LISTED = 200
+NO_PROPOSAL = "没有这条建议，或者它的问答已经不公开"
 OPEN, ACCEPTED, DISMISSED = "open", "accepted", "dismissed"
 
 
@@ -64,7 +66,7 @@ class Phrasings:
         db: Database,
         versions: Versions,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._db = db
         self._versions = versions
@@ -126,7 +128,7 @@ class Phrasings:
         with self._db.reading() as session:
             row = session.execute(_rows().where(PhrasingProposal.id == proposal_id)).first()
         if row is None:
-            raise NotFound("没有这条建议，或者它的问答已经不公开")
+            raise NotFound(NO_PROPOSAL)
         return Proposal(*row)
 
     def accept(self, proposal_id: int, *, actor: str) -> Version:

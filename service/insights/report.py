@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
 
+from kb.clock import end_of, start_of
 from kb.db import Database
 from kb.models import Entry, EntryVersion, Status
 from service.insights.figures import HotQuestion, Slice, Sums
@@ -15,7 +16,6 @@ from service.insights.gaps import GapView, Sieve
 from service.insights.insights import Insights
 from service.insights.models import Gap
 from service.models import Ticket
-from service.wording import SHANGHAI
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,7 @@ def month_of(insights: Insights, db: Database, first: date, last: date) -> Repor
 
 
 def _work(db: Database, first: date, last: date) -> Work:
-    begin = datetime.combine(first, time(), SHANGHAI)
-    end = datetime.combine(last + timedelta(days=1), time(), SHANGHAI)
+    begin, end = start_of(first), end_of(last)
     with db.reading() as session:
 
         def within(column: Any, *more: Any) -> int:

@@ -9,18 +9,19 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session, aliased
 
+from kb import clock
+from kb.clock import CHINA, day_of, end_of, start_of
 from kb.db import Database
 from kb.models import Department, Document, Entry
 from service.insights.evidence import TRIALS
 from service.insights.models import TalliedDay, Tally
 from service.models import CitedClause, Conversation, Exchange, Feedback
-from service.wording import SHANGHAI
 
 # Upper bounds of the classes of times to answer, in milliseconds: each a fifth of a decade, so
 # that what is read from them is off by at most a quarter.
@@ -48,9 +49,7 @@ class _Alike:
 class Tallies:
     """Keeps `tally` level with the log."""
 
-    def __init__(
-        self, db: Database, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, db: Database, *, now: Callable[[], datetime] = clock.now) -> None:
         self._db = db
         self._now = now
 
@@ -70,7 +69,7 @@ class Tallies:
 
     def _stale(self) -> list[date]:
         """Days since the first question that are not counted as they stand, the latest first."""
-        today = self._now().astimezone(SHANGHAI).date()
+        today = day_of(self._now())
         with self._db.reading() as session:
             first = session.scalar(select(func.min(Exchange.asked_at)))
             if first is None:
@@ -79,9 +78,9 @@ class Tallies:
             judged = _judged_since(session, max(counted.values(), default=None))
         days = []
         day = today
-        while day >= first.astimezone(SHANGHAI).date():
+        while day >= day_of(first):
             # A question may be recorded a little after its day has ended.
-            settled = day in counted and counted[day] > _begin(day + timedelta(days=1)) + _LATE
+            settled = day in counted and counted[day] > end_of(day) + _LATE
             if not settled or judged.get(day, counted[day]) > counted[day]:
                 days.append(day)
             day -= timedelta(days=1)
@@ -110,10 +109,6 @@ def speed_class(milliseconds: int) -> int:
     return min(bisect_left(BOUNDS, milliseconds), len(BOUNDS) - 1)
 
 
-def _begin(day: date) -> datetime:
-    return datetime.combine(day, time(), SHANGHAI)
-
-
 def _judged_since(session: Session, since: datetime | None) -> dict[date, datetime]:
     """Days of questions → when an answer of theirs was last judged."""
     if since is None:
@@ -126,7 +121,7 @@ def _judged_since(session: Session, since: datetime | None) -> dict[date, dateti
     )
     latest: dict[date, datetime] = {}
     for asked_at, given_at in rows:
-        day = asked_at.astimezone(SHANGHAI).date()
+        day = day_of(asked_at)
         latest[day] = max(given_at, latest.get(day, given_at))
     return latest
 
@@ -155,8 +150,8 @@ def _exchanges(day: date) -> Any:
         .outerjoin(of_document, of_document.id == Document.department_id)
         .outerjoin(Feedback, Feedback.exchange_id == Exchange.id)
         .where(
-            Exchange.asked_at >= _begin(day),
-            Exchange.asked_at < _begin(day + timedelta(days=1)),
+            Exchange.asked_at >= start_of(day),
+            Exchange.asked_at < end_of(day),
             Conversation.channel.not_in(TRIALS),
         )
     )
@@ -169,7 +164,7 @@ def _add(alike: dict[tuple[str, str, str], _Alike], row: Any) -> None:
     group.unhelpful += row.helpful is False
     group.counts["outcome"][row.outcome] += 1
     group.counts["topic"][row.topic] += 1
-    group.counts["hour"][str(row.asked_at.astimezone(SHANGHAI).hour)] += 1
+    group.counts["hour"][str(row.asked_at.astimezone(CHINA).hour)] += 1
     group.counts["speed"][str(speed_class(row.milliseconds))] += 1
     if row.entry_id is not None:
         group.counts["entry"][str(row.entry_id)] += 1

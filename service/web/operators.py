@@ -24,7 +24,7 @@ from service.web.requests import wants_page
 from service.web.responses import ok, require
 from service.web.runtime import runtime
 from service.web.sign_in import current_user, guarded
-from service.wording import SHANGHAI, display_moment_of, display_time_of
+from service.wording import display_moment_of, display_time_of
 
 # Seconds by which the clock of a telephone system may be off.
 FRESH = 300
@@ -229,7 +229,7 @@ def _genuine(given: dict[str, str]) -> bool:
 
 def _day(text: str) -> date:
     if not text:
-        return runtime().now().astimezone(SHANGHAI).date()
+        return runtime().today()
     try:
         return date.fromisoformat(text)
     except ValueError:

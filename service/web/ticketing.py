@@ -5,6 +5,7 @@ Hides how the form is filled in from the call and from what was found.
 
 from flask import Blueprint, Response, redirect, render_template, request
 
+from kb.clock import day_of
 from kb.errors import NotFound
 from service import guards
 from service.desk.reports import REASONS
@@ -20,7 +21,6 @@ from service.policies import SPEAKS_OF
 from service.web.operators import badges, scope
 from service.web.runtime import runtime
 from service.web.sign_in import current_user, guarded
-from service.wording import SHANGHAI
 from service.working_days import deadline
 
 _LONGEST = 5000
@@ -153,7 +153,7 @@ def _region_text() -> str:
 
 
 def _certain(ticket: TicketView) -> bool:
-    day = ticket.created_at.astimezone(SHANGHAI).date()
+    day = day_of(ticket.created_at)
     return deadline(day, URGENT_DAYS if ticket.urgent else NORMAL_DAYS).certain
 
 

@@ -21,29 +21,15 @@ from kb.journal import AuditLog
 from kb.models import Change, Entry, EntryVersion, State, Status
 from kb.regions import Regions
 from kb.versions import Versions
-from tests.factories import entry
+from tests.factories import Clock, entry
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-class Clock:
-    """A clock that goes only when told to."""
-
-    def __init__(self) -> None:
-        self.at = NOON
-
-    def __call__(self) -> datetime:
-        return self.at
-
-    def on(self, hours: float = 1) -> datetime:
-        self.at += hours * HOUR
-        return self.at
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOON)
 
 
 @pytest.fixture
@@ -119,12 +105,12 @@ class TestWay:
         self, database: Database, versions: Versions, history: History, clock: Clock
     ) -> None:
         old = published(versions)
-        clock.on()
+        clock.advance(HOUR)
         record = replace(old.record, answer="每小时五元。")
         draft = versions.draft(old.entry_id, record, actor="甲", based_on=1)
         versions.submit(draft.id, actor="甲", seen=1)
         assert public(database) == [("每小时三元。", 1)]
-        at = clock.on()
+        at = clock.advance(HOUR)
         versions.approve(draft.id, actor="乙")
         assert public(database) == [("每小时五元。", 2)]
         before = history.said(old.entry_id, 1)
@@ -149,7 +135,7 @@ class TestWay:
         assert history.version(old.id).reason == "写错了"
         with pytest.raises(Conflict):
             versions.withdraw(old.entry_id, actor="乙", reason="写错了")
-        clock.on()
+        clock.advance(HOUR)
         again = revised(versions, old, "每小时五元。")
         assert public(database) == [("每小时五元。", again.number)]
 
@@ -182,7 +168,7 @@ class TestWay:
         obstacles.clear()
         versions.approve(draft.id, actor="乙", publish_at=clock.at + HOUR)
         obstacles["basis"] = "依据已废止"
-        clock.on(2)
+        clock.advance(2 * HOUR)
         versions.job()
         back = History(database).version(draft.id)
         assert back.state is State.RETURNED
@@ -312,7 +298,7 @@ class TestSchedule:
         assert later.state is State.APPROVED
         assert not versions.job()
         assert public(database) == [("每小时三元。", 1)]
-        clock.on()
+        clock.advance(HOUR)
         several = [Versions(database, regions=regions, now=clock) for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda each: each.job(), several))
@@ -345,7 +331,7 @@ class TestSchedule:
         versions.submit(draft.id, actor="甲", seen=1)
         versions.approve(draft.id, actor="乙", publish_at=clock.at + HOUR)
         versions.publish(draft.id, actor="丁")
-        clock.on(2)
+        clock.advance(2 * HOUR)
         versions.job()
         assert public(database) == [("每小时三元。", 1)]
 
@@ -372,7 +358,7 @@ class TestHistory:
         now = published(versions, "答复0")
         expected = [(clock.at, "答复0")]
         for number in range(1, 250):
-            clock.on(5)
+            clock.advance(5 * HOUR)
             if number % 10 == 9:
                 versions.withdraw(now.entry_id, actor="乙", reason="有误")
                 expected.append((clock.at, ""))

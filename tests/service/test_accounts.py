@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from argon2 import PasswordHasher
@@ -22,25 +21,13 @@ from service.people import People, Profile
 from service.sealing import Sealer
 from service.second_factor import SecondFactors
 from service.sessions import Rules, Sessions
+from tests.factories import Clock
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 RULES = Rules()
 OWN = "Kite-flies-47-high"
 OTHER = "Boat-sails-58-deep"
 HERE = "192.0.2.7"
-
-
-@dataclass
-class Clock:
-    """A clock that the test turns."""
-
-    now: datetime = field(default=datetime(2026, 1, 15, 1, 0, tzinfo=UTC))
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, by: timedelta) -> None:
-        self.now += by
 
 
 @pytest.fixture

@@ -164,6 +164,22 @@ def test_what_is_unknown_is_refused_with_someone_to_ask(filled: Runtime) -> None
     assert wording.HOTLINE_PHONE in answer.text and not answer.citations
 
 
+def test_what_shares_no_word_with_the_question_is_not_offered(filled: Runtime) -> None:
+    """天气怎么样 was once answered with the question whether an entry far from it was meant."""
+    for text in ("天气怎么样", "uuvvii"):
+        answer = ask(filled, text)
+        assert answer.outcome is Outcome.UNANSWERABLE
+        assert not answer.options and not answer.suggestions
+
+
+def test_a_refusal_suggests_the_likeliest_question_too(filled: Runtime) -> None:
+    """It was once left out, as under an answer that gives it already."""
+    answer = ask(filled, "老年大学怎么报名")
+    likeliest = next(each for each in answer.passages if each.kind == "entry")
+    assert answer.outcome is Outcome.UNANSWERABLE
+    assert answer.suggestions[0] == likeliest.title
+
+
 def test_an_empty_base_refuses_too(runtime: Runtime) -> None:
     assert ask(runtime, "社保怎么交").outcome is Outcome.UNANSWERABLE
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from service.conversations import Answer, Choice, Context, Outcome, Question
 from service.dialogue import Turn, Wish, item, number_in, read
 from service.models import Conversation, Exchange
 from service.runtime import Runtime
-from tests.factories import entry
+from tests.factories import Clock, entry
 
 TODAY = date(2026, 1, 15)
 DICTIONARY = ROOT / "data" / "dictionary"
@@ -29,16 +29,6 @@ OFFERED = Context(
     ),
     clarified=True,
 )
-
-
-class Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 1, 15, 2, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.at
 
 
 @pytest.fixture(scope="module")

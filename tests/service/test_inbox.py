@@ -37,7 +37,7 @@ from service.models import Conversation, Exchange, Handoff, Inbound, User
 from service.replies import Replies
 from service.sealing import Sealer
 from service.tuning import Tuning
-from tests.factories import TODAY, entry
+from tests.factories import TODAY, Clock, entry
 
 START = datetime(2026, 1, 15, 2, 0, tzinfo=UTC)
 HASTE = 0.02
@@ -49,19 +49,6 @@ LONGEST = 30.0
 QUESTION, ANSWER = "护照到期怎么换发", "提前六个月申请换发。"
 AMBIGUOUS = "居住证 居民"
 OTHER_QUESTION, OTHER_ANSWER = "低保怎么申请", "向户籍地街道提出申请。"
-
-
-class Clock:
-    """A clock that only moves when told."""
-
-    def __init__(self) -> None:
-        self.time = START
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def pass_(self, **parts: float) -> None:
-        self.time += timedelta(**parts)
 
 
 class Platform(RecordingChannel):
@@ -224,7 +211,7 @@ def test_a_slow_answer_is_pushed_once_and_not_said_again(desks: Desks, database:
     desk = desks(PUSHING)
     desk.replies.gate.clear()
     assert desk.said("1", QUESTION) == ""
-    desk.clock.pass_(seconds=1)
+    desk.clock.advance(timedelta(seconds=1))
     assert desk.said("1", QUESTION) == ""
     desk.replies.gate.set()
     desk.settle()
@@ -326,7 +313,7 @@ def test_a_platform_that_hung_up_is_not_spoken_to(desks: Desks) -> None:
     with pytest.raises(NotReady):
         desk.inbox.receive("recording", delivery, hung_up=lambda: True)
     desk.platform.capability = PATIENT
-    desk.clock.pass_(minutes=2)
+    desk.clock.advance(timedelta(minutes=2))
     # It never tried a third time; the person writes something else.
     assert desk.said("2", OTHER_QUESTION) == f"{ANSWER}\n\n{OTHER_ANSWER}"
 
@@ -338,7 +325,7 @@ def test_a_reply_that_is_too_late_for_the_response_is_pushed(desks: Desks) -> No
     desk.replies.gate.set()
     desk.settle()
     assert desk.said("1", QUESTION) == ""
-    desk.clock.pass_(seconds=1)
+    desk.clock.advance(timedelta(seconds=1))
     desk.inbox.job()
     desk.settle()
     assert [each.text for each in desk.platform.pushed] == [ANSWER]
@@ -348,7 +335,7 @@ def test_a_lost_response_is_followed_by_a_push(desks: Desks, database: Database)
     desk = desks(replace(PATIENT, push=True))
     assert desk.said("1", QUESTION) == ANSWER
     desk.platform.capability = replace(PUSHING, patience=0.0)
-    desk.clock.pass_(seconds=1)
+    desk.clock.advance(timedelta(seconds=1))
     assert desk.said("1", QUESTION) == ""
     desk.inbox.job()
     desk.settle()
@@ -371,7 +358,7 @@ def test_where_to_push_is_erased_when_no_retry_can_come(desks: Desks, database: 
     desk.said("1", QUESTION)
     desk.rows.tidy()
     assert rows(database)[0].reply_to
-    desk.clock.pass_(minutes=2)
+    desk.clock.advance(timedelta(minutes=2))
     desk.rows.tidy()
     assert not rows(database)[0].reply_to
 
@@ -382,7 +369,7 @@ def test_a_retry_takes_over_from_a_process_that_died(desks: Desks, database: Dat
     with pytest.raises(NotReady):
         dead.post("1", QUESTION)
     living = desks(platform=Platform(dead.clock, PATIENT))
-    dead.clock.pass_(seconds=LEASE.total_seconds() + 1)
+    dead.clock.advance(timedelta(seconds=LEASE.total_seconds() + 1))
     assert living.said("1", QUESTION) == ANSWER
     # It was not dead but slow: it comes too late, and changes nothing.
     dead.replies.gate.set()
@@ -398,7 +385,7 @@ def test_the_background_job_takes_over_and_pushes(desks: Desks, database: Databa
     assert dead.said("1", QUESTION) == ""
     living = desks(platform=dead.platform)
     assert living.inbox.job() is False
-    dead.clock.pass_(seconds=LEASE.total_seconds() + 1)
+    dead.clock.advance(timedelta(seconds=LEASE.total_seconds() + 1))
     assert living.inbox.job() is True
     living.settle()
     assert [each.text for each in living.platform.pushed] == [ANSWER]
@@ -414,7 +401,7 @@ def test_a_claim_that_is_renewed_is_not_taken(desks: Desks) -> None:
     desk.post("1", QUESTION)
     other = desks(platform=desk.platform)
     for _ in range(3):
-        desk.clock.pass_(seconds=LEASE.total_seconds() - 1)
+        desk.clock.advance(timedelta(seconds=LEASE.total_seconds() - 1))
         desk.inbox._renew()
         assert other.inbox.job() is False
     desk.replies.gate.set()
@@ -437,7 +424,7 @@ def test_a_crash_between_answer_and_reply_leaves_one_exchange(
         desk.post("1", QUESTION)
     desk.settle()
     assert "keeping a reply failed" in caplog.text and len(exchanges(database)) == 1
-    desk.clock.pass_(seconds=LEASE.total_seconds() + 1)
+    desk.clock.advance(timedelta(seconds=LEASE.total_seconds() + 1))
     assert desk.inbox.job() is True
     answer_comes(desk)
     assert desk.said("1", QUESTION) == ANSWER
@@ -453,11 +440,11 @@ def test_a_push_that_fails_is_sent_again_later_under_the_same_key(desks: Desks) 
     desk.inbox.job()
     desk.settle()
     assert desk.platform.pushed == []
-    desk.clock.pass_(seconds=LEASE.total_seconds() + 1)
+    desk.clock.advance(timedelta(seconds=LEASE.total_seconds() + 1))
     desk.inbox.job()
     desk.settle()
     [pushed] = desk.platform.pushed
-    desk.clock.pass_(hours=2)
+    desk.clock.advance(timedelta(hours=2))
     desk.inbox.job()
     desk.settle()
     assert desk.platform.pushed == [pushed]
@@ -471,7 +458,7 @@ def test_pushes_that_keep_failing_pause_longer_and_end(desks: Desks, database: D
     tries = 0
     for _ in range(240):
         desk.platform.rang.clear()
-        desk.clock.pass_(seconds=30)
+        desk.clock.advance(timedelta(seconds=30))
         desk.inbox.job()
         desk.settle()
         tries += desk.platform.rang.is_set()
@@ -485,7 +472,7 @@ def test_what_a_platform_refuses_for_good_waits_for_the_next_message(desks: Desk
     desk.replies.gate.clear()
     desk.platform.refusal = Undelivered("window closed", permanent=True)
     desk.post("1", QUESTION)
-    desk.clock.pass_(seconds=1)
+    desk.clock.advance(timedelta(seconds=1))
     desk.replies.gate.set()
     desk.settle()
     desk.platform.refusal = None
@@ -503,7 +490,7 @@ def test_a_process_that_dies_while_pushing_is_followed_by_another(desks: Desks) 
     [row] = rows(desk.rows._db)
     claim = desk.rows.claim_push(row.id)
     assert claim is not None and desk.rows.claim_push(row.id) is None
-    desk.clock.pass_(seconds=LEASE.total_seconds() + 1)
+    desk.clock.advance(timedelta(seconds=LEASE.total_seconds() + 1))
     desk.inbox.job()
     desk.settle()
     assert [each.key for each in desk.platform.pushed] == [claim.answer_id]
@@ -543,7 +530,7 @@ def test_who_leaves_is_forgotten(desks: Desks, database: Database) -> None:
     desk.post("4", QUESTION)
     assert desk.said("5", kind=Kind.LEFT) == ""
     assert desk.said("5", kind=Kind.LEFT) == ""
-    desk.clock.pass_(seconds=1)
+    desk.clock.advance(timedelta(seconds=1))
     # An answer in the making leaves nothing behind either.
     desk.replies.gate.set()
     desk.settle()
@@ -579,7 +566,7 @@ def test_a_choice_is_that_persons_own_and_not_for_ever(desks: Desks, database: D
     desk.said("1", AMBIGUOUS)
     desk.said("2", "1", user="乙")
     assert exchanges(database)[-1].question == "1"
-    desk.clock.pass_(hours=5)
+    desk.clock.advance(timedelta(hours=5))
     desk.said("3", "1")
     assert exchanges(database)[-1].question == "1"
 
@@ -606,10 +593,10 @@ def test_a_forged_delivery_leaves_no_trace(desks: Desks, database: Database) -> 
 def test_a_conversation_goes_on_for_some_hours(desks: Desks, database: Database) -> None:
     desk = desks()
     desk.said("1", QUESTION)
-    desk.clock.pass_(hours=3)
+    desk.clock.advance(timedelta(hours=3))
     desk.said("2", OTHER_QUESTION)
     desk.said("3", OTHER_QUESTION, user="乙")
-    desk.clock.pass_(hours=5)
+    desk.clock.advance(timedelta(hours=5))
     desk.said("4", QUESTION)
     first, second, other, later = (each.conversation_id for each in exchanges(database))
     assert first == second and len({first, other, later}) == 3
@@ -657,7 +644,7 @@ def test_a_question_nobody_could_answer_is_given_up(desks: Desks) -> None:
     desk = desks(PUSHING)
     desk.replies.gate.clear()
     desk.post("1", QUESTION)
-    desk.clock.pass_(minutes=6)
+    desk.clock.advance(timedelta(minutes=6))
     other = desks(platform=desk.platform)
     assert other.inbox.job() is True
     other.settle()
@@ -674,7 +661,7 @@ def test_a_full_house_leaves_messages_to_the_background(
         assert desk.said("1", QUESTION) == ""
         assert desk.inbox.job() is False
     assert rows(database)[0].state == "received"
-    desk.clock.pass_(seconds=1)
+    desk.clock.advance(timedelta(seconds=1))
     assert desk.inbox.job() is True
     desk.settle()
     assert [each.text for each in desk.platform.pushed] == [ANSWER]
@@ -711,7 +698,7 @@ def test_a_channel_that_is_gone_does_not_hold_up_the_others(
     desk.post("1", QUESTION)
     desk.settle()
     desk.platform.refusal = None
-    desk.clock.pass_(seconds=60)
+    desk.clock.advance(timedelta(seconds=60))
     desk.inbox.job()
     desk.settle()
     assert [each.text for each in desk.platform.pushed] == [ANSWER]
@@ -724,13 +711,13 @@ def test_rows_are_dropped_when_no_retry_can_come(desks: Desks, database: Databas
     desk.settle()
     desk.platform.capability = PATIENT
     desk.said("said", OTHER_QUESTION, user="乙")
-    desk.clock.pass_(seconds=KEPT.total_seconds() - 1)
+    desk.clock.advance(timedelta(seconds=KEPT.total_seconds() - 1))
     desk.rows.tidy()
     assert {row.key for row in rows(database)} == {"kept", "said"}
-    desk.clock.pass_(seconds=2)
+    desk.clock.advance(timedelta(seconds=2))
     desk.rows.tidy()
     assert {row.key for row in rows(database)} == {"kept"}
-    desk.clock.pass_(seconds=KEPT_UNSAID.total_seconds())
+    desk.clock.advance(timedelta(seconds=KEPT_UNSAID.total_seconds()))
     desk.rows.tidy()
     assert rows(database) == []
 
@@ -757,6 +744,6 @@ def test_a_seal_that_does_not_open_is_an_apology(
         desk.post("1", QUESTION)
     other = desks(platform=Platform(desk.clock, PATIENT))
     other.rows._sealer = Sealer("another secret")
-    desk.clock.pass_(seconds=LEASE.total_seconds() + 1)
+    desk.clock.advance(timedelta(seconds=LEASE.total_seconds() + 1))
     assert other.said("1", QUESTION) == wording.TRY_AGAIN
     assert "sealed with another key" in caplog.text

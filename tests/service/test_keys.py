@@ -1,6 +1,6 @@
 """Keys of other systems: made once, known by their hash alone, ended at once."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select, text
@@ -11,17 +11,7 @@ from service.errors import InvalidKey, InvalidRequest, ScopeMissing, TooManyRequ
 from service.keys import MARK, PREFIX, Keys
 from service.limits import Limits
 from service.models import ApiKey
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 15, 2, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **time: float) -> None:
-        self.now += timedelta(**time)
+from tests.factories import Clock
 
 
 @pytest.fixture
@@ -68,8 +58,8 @@ def test_what_is_no_key_opens_nothing(keys: Keys, wrong: str) -> None:
 def test_a_revoked_key_opens_nothing_from_then_on(keys: Keys, clock: Clock) -> None:
     key = keys.add("热线平台", ["ask"], per_minute=60)
     keys.revoke("热线平台")
-    ended = clock.now
-    clock.advance(hours=1)
+    ended = clock.at
+    clock.advance(timedelta(hours=1))
     keys.revoke("热线平台")
     with pytest.raises(InvalidKey):
         keys.holder(key)
@@ -125,12 +115,12 @@ def test_the_last_use_is_written_at_most_once_a_minute(keys: Keys, clock: Clock)
         return keys.all()[0].used_at
 
     assert keys.all()[0].used_at is None
-    first = clock.now
+    first = clock.at
     assert used() == first
-    clock.advance(seconds=59)
+    clock.advance(timedelta(seconds=59))
     assert used() == first
-    clock.advance(seconds=1)
-    assert used() == clock.now
+    clock.advance(timedelta(seconds=1))
+    assert used() == clock.at
 
 
 def test_a_failure_to_note_the_use_stops_nobody(

@@ -14,7 +14,8 @@ from kb.models import Audit
 from service.accounts import Account, Accounts
 from service.errors import Forbidden, InvalidRequest
 from service.people import People, Profile, Wanted
-from tests.service.test_accounts import HERE, Clock, make
+from tests.factories import Clock
+from tests.service.test_accounts import HERE, make
 
 CITY, COUNTY, OTHER_CITY = "370200", "370283", "370100"
 

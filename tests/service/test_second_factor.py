@@ -20,7 +20,8 @@ from service.people import People, Profile
 from service.sealing import Sealer
 from service.second_factor import RECOVERY_CODES, SecondFactors
 from service.sessions import SECOND_STEP, Rules
-from tests.service.test_accounts import HERE, OWN, Clock, make
+from tests.factories import Clock
+from tests.service.test_accounts import HERE, OWN, make
 
 # RFC 6238, appendix B, SHA-1: seconds since 1970 → the last six of the eight digits printed.
 SECRET = base64.b32encode(b"12345678901234567890").decode()

@@ -67,7 +67,7 @@ def test_an_editor_sees_the_own_departments_gaps_only(
     listed = editor.get("/admin/gaps").get_data(as_text=True)
     assert f'"/admin/gaps/{own}"' in listed and f'"/admin/gaps/{others}"' not in listed
     assert editor.get(f"/admin/gaps/{own}").status_code == 200
-    assert editor.get(f"/admin/gaps/{others}").status_code == 403
+    assert editor.get(f"/admin/gaps/{others}").status_code == 404
     assert f'"/admin/gaps/{others}"' in admin.get("/admin/gaps").get_data(as_text=True)
     page = admin.get(f"/admin/gaps/{others}").get_data(as_text=True)
     assert "<script>alert" not in page and "&lt;script&gt;" in page
@@ -79,7 +79,7 @@ def test_an_editor_drafts_from_a_gap_with_one_click_and_only_once(
     editor = signed_in("editor")
     token = editor.csrf()
     assert editor.post(f"/admin/gaps/{own}/draft").status_code == 403
-    assert editor.post(f"/admin/gaps/{others}/draft", headers=token).status_code == 403
+    assert editor.post(f"/admin/gaps/{others}/draft", headers=token).status_code == 404
     assert editor.post(f"/admin/gaps/{own}/draft", headers=token).status_code == 303
     with app.app_context():
         gap = runtime().insights.gaps.find(own)
@@ -116,7 +116,7 @@ def test_a_department_answers_its_ticket_and_the_desk_sees_it(
     own, other = tickets
     listed = editor.get("/admin/tickets").get_data(as_text=True)
     assert own in listed and other not in listed
-    assert editor.get(f"/admin/tickets/{other}").status_code == 403
+    assert editor.get(f"/admin/tickets/{other}").status_code == 404
     token = editor.csrf()
     assert (
         editor.post(f"/admin/tickets/{own}", data={"reply": ""}, headers=token).status_code == 400

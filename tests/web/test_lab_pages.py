@@ -122,6 +122,14 @@ def test_a_banner_is_text_on_every_public_way_in(admin: Staff, client: FlaskClie
     assert post(admin, "/admin/settings/banner", **form, seen=99, comment="x")[0] == 400
 
 
+def test_a_link_to_the_lab_tries_what_citizens_get(admin: Staff) -> None:
+    """A link with nothing but a question once came with all steps of understanding off."""
+    linked = page(admin, f"/admin/lab?q={quote('公机金怎么提取')}")
+    assert "公积金怎么提取" in linked and "这一步没有打开" not in linked
+    unticked = page(admin, f"/admin/lab?q={quote('公机金怎么提取')}&steps=")
+    assert "这一步没有打开" in unticked
+
+
 def test_the_lab_compares_two_cuts_and_leaves_no_trace(admin: Staff, app: Flask) -> None:
     def recorded() -> int:
         with app.app_context(), runtime().db.reading() as session:

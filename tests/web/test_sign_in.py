@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -26,6 +26,7 @@ from service.people import People, Profile
 from service.web import application
 from service.web.runtime import runtime
 from service.web.sign_in import current_user, guarded, guards
+from tests.factories import Clock
 from tests.web.conftest import HOSTILE, Staff, filled
 
 OWN = "Kite-flies-47-high"
@@ -33,18 +34,6 @@ OTHER = "Boat-sails-58-deep"
 TLS = "https://localhost"
 # Blueprints that anyone may use; every other one must be guarded.
 PUBLIC = {"api", "completions", "openapi", "operations", "pages", "sign_in", "webhooks", "widget"}
-
-
-class Clock:
-    """A clock that the test turns."""
-
-    now = datetime(2026, 1, 15, 1, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, by: timedelta) -> None:
-        self.now += by
 
 
 @pytest.fixture

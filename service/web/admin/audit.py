@@ -5,11 +5,12 @@ Hides what its actions, actors and subjects are called. Looking is itself on rec
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 
+from kb.clock import end_of, start_of
 from kb.formats.workbook import csv_table, harmless, workbook
 from kb.journal import AuditLog, AuditRow, Wanted, audit
 from service.errors import InvalidRequest
@@ -17,7 +18,7 @@ from service.web.admin import section
 from service.web.admin.audit_words import ACTIONS, ACTORS, detail_in_words, subject_in_words
 from service.web.runtime import runtime
 from service.web.sign_in import current_user
-from service.wording import SHANGHAI, display_second_of
+from service.wording import display_second_of
 
 PER_PAGE = 50
 # More rows than people read in a spreadsheet, and few enough to make at once.
@@ -165,8 +166,8 @@ def _wanted(given: Mapping[str, str]) -> Wanted:
         actor=actors.get(given["actor"], given["actor"]),
         action=given["action"],
         subject=given["subject"],
-        since=_midnight(since) if since else None,
-        until=_midnight(until + timedelta(days=1)) if until else None,
+        since=start_of(since) if since else None,
+        until=end_of(until) if until else None,
     )
 
 
@@ -175,10 +176,6 @@ def _day(given: Mapping[str, str], name: str) -> date | None:
         return date.fromisoformat(given[name]) if given[name] else None
     except ValueError as error:
         raise InvalidRequest({name: "日期应写成 2026-01-15 的样子"}) from error
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), SHANGHAI)
 
 
 def _query(given: Mapping[str, str], **more: object) -> str:

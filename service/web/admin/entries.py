@@ -359,4 +359,5 @@ def _preview(version: Version) -> str:
         question=record.question,
         answer=answer,
         message=message,
+        writable=version.state is State.DRAFT and allowed(current_user(), "entry.write", version),
     )

@@ -5,13 +5,14 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, redirect, render_template, request
 from markupsafe import Markup
 
+from kb.errors import NotFound
 from service.accounts import Account
 from service.errors import Forbidden
 from service.insights.charts import spark
 from service.insights.evidence import KINDS
 from service.insights.figures import CHANNELS
-from service.insights.gaps import PAGE, STATES, Gaps, GapView, Sieve
-from service.insights.phrasings import Phrasings, Proposal
+from service.insights.gaps import NO_GAP, PAGE, STATES, Gaps, GapView, Sieve
+from service.insights.phrasings import NO_PROPOSAL, Phrasings, Proposal
 from service.rights import RIGHTS, Reach, demand, may
 from service.web.admin import section
 from service.web.runtime import runtime
@@ -142,7 +143,8 @@ def _decide(number: int, step: str) -> Response:
     proposal: Proposal = _phrasings().find(number)
     user = current_user()
     region = proposal.region_code or user.region_code
-    demand(user, "entry.write", department=proposal.department, region=region)
+    if not may(user, "entry.write", department=proposal.department, region=region):
+        raise NotFound(NO_PROPOSAL)
     if step == "accept":
         _phrasings().accept(number, actor=user.name)
     else:
@@ -154,11 +156,11 @@ def _visible(number: int) -> GapView:
     """A gap that the signed-in person may see.
 
     Raises:
-        NotFound: there is none.
-        Forbidden: it belongs to another department or region.
+        NotFound: there is none, or it belongs to another department or region.
     """
     view, user = _gaps().find(number), current_user()
-    demand(user, "gap.read", department=view.department, region=_region(view, user))
+    if not may(user, "gap.read", department=view.department, region=_region(view, user)):
+        raise NotFound(NO_GAP)
     return view
 
 

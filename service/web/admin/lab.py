@@ -3,7 +3,7 @@
 Hides how forms become variants. Asking here leaves no trace; only golden questions are kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from urllib.parse import urlencode
@@ -139,17 +139,22 @@ def _on_record() -> Asked | None:
     return runtime().lab.asked(number) if number else None
 
 
+def _steps(prefix: str, otherwise: Sequence[str]) -> list[str]:
+    """The steps that were ticked; the form sends an empty one too, for none is a choice as well."""
+    given = request.args.getlist(f"{prefix}steps")
+    return [each for each in given if each] if given else list(otherwise)
+
+
 def _variant(prefix: str, record: Asked | None) -> Variant:
     """One side of the form; what is not given is as it is for citizens now."""
     now = runtime().tuning.current()
-    asked = "q" in request.args
     given: dict[str, object] = {
         "channel": _given(prefix, "channel", record.channel if record else "web"),
         "region": _given(prefix, "region", (record.region or "") if record else _home()),
         "as_of": _given(
             prefix, "as_of", (record.as_of if record else runtime().today()).isoformat()
         ),
-        "steps": request.args.getlist(f"{prefix}steps") if asked else list(now.steps),
+        "steps": _steps(prefix, now.steps),
     }
     given |= {name: _given(prefix, name, f"{getattr(now, name) * 100:g}") for name in SHARES}
     problems: dict[str, str] = {}
@@ -251,8 +256,7 @@ def _run() -> Response:
                 after = replace(after, **{name: TUNABLES[name].read([request.args[name]])})
             except ValueError as error:
                 problems[name] = str(error)
-    if "steps" in request.args:
-        after = replace(after, steps=TUNABLES["steps"].read(request.args.getlist("steps")))
+    after = replace(after, steps=TUNABLES["steps"].read(_steps("", after.steps)))
     if problems:
         return make_response(_golden_page(problems=problems), 400)
     questions = runtime().golden.all()[:MOST]

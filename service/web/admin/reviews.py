@@ -6,6 +6,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from kb.checks import Finding
 from kb.checks import Golden as Asked
+from kb.clock import CHINA
 from kb.errors import Conflict, InvalidEntry
 from kb.history import Version
 from kb.models import State
@@ -15,7 +16,6 @@ from service.web.admin.entries import about, done
 from service.web.admin.worklist import count, version_of, wanted
 from service.web.runtime import runtime
 from service.web.sign_in import current_user, see_other, typed
-from service.wording import SHANGHAI
 
 PER_PAGE = 30
 
@@ -100,7 +100,7 @@ def _approve(version: Version) -> Response:
 def _moment(text: str) -> tuple[datetime | None, str]:
     """A time in China as browsers send it, or what is wrong with it."""
     try:
-        at = datetime.fromisoformat(text.strip()).replace(tzinfo=SHANGHAI)
+        at = datetime.fromisoformat(text.strip()).replace(tzinfo=CHINA)
     except ValueError:
         return None, "请写发布的日期和时间，如 2026-01-05T09:00"
     if at <= runtime().now():

@@ -2,9 +2,10 @@
 
 from flask import Blueprint, Response, redirect, render_template, request
 
-from service.desk.tickets import MAX_REPLY, STATES, TicketView
+from kb.errors import NotFound
+from service.desk.tickets import MAX_REPLY, NO_TICKET, STATES, TicketView
 from service.errors import InvalidRequest
-from service.rights import demand
+from service.rights import may
 from service.web.admin import section
 from service.web.runtime import runtime
 from service.web.sign_in import current_user
@@ -29,7 +30,8 @@ def build() -> Blueprint:
             overdue=shown == "overdue",
             department=user.department or None,
         )
-        return render_template("admin/tickets.html", tickets=held, shown=shown)
+        seen = [each for each in held if _may_answer(each)]
+        return render_template("admin/tickets.html", tickets=seen, shown=shown)
 
     @pages.get("/<number>")
     def ticket(number: str) -> str:
@@ -51,13 +53,19 @@ def build() -> Blueprint:
 
 
 def _visible(number: str) -> TicketView:
-    """A ticket of the person's department.
+    """A ticket that the signed-in person may answer.
 
     Raises:
-        NotFound: there is none.
-        Forbidden: it is another department's.
+        NotFound: there is none, or it is another department's or region's.
     """
-    found, user = runtime().tickets.find(number), current_user()
-    region = found.region_code or user.region_code
-    demand(user, "entry.write", department=found.department, region=region)
+    found = runtime().tickets.find(number)
+    if not _may_answer(found):
+        raise NotFound(NO_TICKET)
     return found
+
+
+def _may_answer(ticket: TicketView) -> bool:
+    """One asked from nowhere in particular is anybody's of its department."""
+    user = current_user()
+    region = ticket.region_code or user.region_code
+    return may(user, "entry.write", department=ticket.department, region=region)

@@ -17,20 +17,10 @@ from service.desk.reports import Reports
 from service.errors import InvalidRequest
 from service.models import Call, Lookup, User
 from service.sealing import Sealer
-from tests.factories import TODAY, entry
+from tests.factories import TODAY, Clock, entry
 
 BEGIN = datetime(2026, 1, 15, 2, 0, tzinfo=UTC)
 MOBILE = "13812345678"
-
-
-class Clock:
-    """A clock that is set by the test."""
-
-    def __init__(self) -> None:
-        self.at = BEGIN
-
-    def __call__(self) -> datetime:
-        return self.at
 
 
 @pytest.fixture

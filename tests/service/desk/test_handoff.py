@@ -27,23 +27,10 @@ from service.errors import InvalidRequest
 from service.models import Handoff, HandoffMessage, User
 from service.runtime import Runtime
 from service.sealing import Sealer
-from tests.factories import TODAY
+from tests.factories import TODAY, Clock
 
 BEGIN = datetime(2026, 1, 15, 2, 0, tzinfo=UTC)
 MOBILE = "13812345678"
-
-
-@dataclass
-class Clock:
-    """A clock that is set by the test."""
-
-    at: datetime = BEGIN
-
-    def __call__(self) -> datetime:
-        return self.at
-
-    def forward(self, by: timedelta) -> None:
-        self.at += by
 
 
 @dataclass
@@ -313,7 +300,7 @@ def test_a_platform_in_trouble_is_tried_again_and_later_words_wait(desk: Desk) -
     desk.chat.troubles = [Undelivered("busy", permanent=False)]
     assert desk.handoffs.deliver() and not desk.handoffs.deliver()
     assert desk.chat.pushed == []
-    desk.clock.forward(RETRIES[0])
+    desk.clock.advance(RETRIES[0])
     assert desk.handoffs.deliver() and desk.handoffs.deliver()
     assert [text[-3:] for _, text, _ in desk.chat.pushed] == ["第一句", "第二句"]
 
@@ -328,7 +315,7 @@ def test_what_cannot_be_delivered_is_shown_to_the_operator(desk: Desk) -> None:
     desk.handoffs.reply(number, desk.operators[0], "还在吗")
     desk.chat.troubles = [Undelivered("busy", permanent=False)] * (len(RETRIES) + 1)
     for wait in (timedelta(), *RETRIES):
-        desk.clock.forward(wait)
+        desk.clock.advance(wait)
         assert desk.handoffs.deliver()
     assert desk.deliveries(number) == ["", "failed", "failed"] and not desk.chat.troubles
     desk.handoffs.reply(number, desk.operators[0], "最后一句")
@@ -372,16 +359,16 @@ def test_words_of_a_process_that_died_are_sent_by_another(desk: Desk) -> None:
     with pytest.raises(SystemExit):
         desk.handoffs.deliver()
     assert not desk.handoffs.deliver()
-    desk.clock.forward(timedelta(seconds=61))
+    desk.clock.advance(timedelta(seconds=61))
     assert desk.handoffs.deliver() and len(desk.chat.pushed) == 1
 
 
 def test_nobody_waits_for_ever(desk: Desk) -> None:
     number = desk.waiting()
     other = desk.waiting("c2", **IN_CHAT)
-    desk.clock.forward(timedelta(minutes=30))
+    desk.clock.advance(timedelta(minutes=30))
     assert desk.handoffs.sweep() == 0
-    desk.clock.forward(timedelta(seconds=1))
+    desk.clock.advance(timedelta(seconds=1))
     assert desk.handoffs.deliver()
     state, [notice] = desk.handoffs.messages("c1")
     assert (state, notice.text) == ("closed", wording.OPERATORS_BUSY)
@@ -393,11 +380,11 @@ def test_nobody_waits_for_ever(desk: Desk) -> None:
 def test_a_conversation_left_alone_is_ended_but_one_with_new_words_is_not(desk: Desk) -> None:
     number = desk.waiting()
     desk.handoffs.claim(number, desk.operators[0])
-    desk.clock.forward(IDLE)
+    desk.clock.advance(IDLE)
     desk.ask("还在吗", "c1")
-    desk.clock.forward(IDLE)
+    desk.clock.advance(IDLE)
     assert desk.handoffs.sweep() == 0
-    desk.clock.forward(timedelta(seconds=1))
+    desk.clock.advance(timedelta(seconds=1))
     assert desk.handoffs.sweep() == 1
     assert desk.handoffs.messages("c1")[1][-1].text == wording.OPERATOR_IDLE
 

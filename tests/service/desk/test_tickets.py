@@ -18,20 +18,11 @@ from service.errors import InvalidRequest
 from service.models import Ticket, User
 from service.sealing import Sealer
 from service.working_days import Deadline, deadline
+from tests.factories import Clock
 
 BEGIN = datetime(2026, 1, 15, 2, 0, tzinfo=UTC)
 MOBILE = "13812345678"
 ASKED = NewTicket("养鸡场用电有补助吗", "市发改委", call_back=MOBILE, region_code="370283")
-
-
-class Clock:
-    """A clock that is set by the test."""
-
-    def __init__(self) -> None:
-        self.at = BEGIN
-
-    def __call__(self) -> datetime:
-        return self.at
 
 
 @pytest.fixture

@@ -17,27 +17,18 @@ from kb.regions import Regions
 from kb.search import Search
 from kb.understanding import Dictionary, Understanding
 from kb.versions import Versions
+from service.composing.composers import ExtractiveComposer
 from service.insights.closing import Closing
 from service.insights.gathering import Gatherer
 from service.insights.insights import Insights
 from service.insights.routing import Router
 from service.models import Conversation, Exchange, Feedback
-from service.policies import Cuts
+from service.policies import Policies
 from service.tunables import Tuned
-from tests.factories import entry
+from tests.factories import Clock, entry
 
 BEGIN = datetime(2026, 1, 15, 2, 0, tzinfo=UTC)
 Ask = Callable[..., str]
-
-
-class Clock:
-    """A clock that is set by the test."""
-
-    def __init__(self) -> None:
-        self.at = BEGIN
-
-    def __call__(self) -> datetime:
-        return self.at
 
 
 @pytest.fixture
@@ -105,7 +96,12 @@ def insights(
         database,
         Versions(database, regions=regions, now=clock),
         gatherer=Gatherer(database, Clusters(encoder), Router(database, search), now=clock),
-        closing=Closing(database, understanding, lambda: Cuts.of(Tuned()), now=clock),
+        closing=Closing(
+            database,
+            understanding,
+            lambda: Policies(search, Tuned(), ExtractiveComposer()),
+            now=clock,
+        ),
         now=clock,
     )
 

@@ -12,7 +12,8 @@ from kb.db import Database
 from service.insights import links
 from service.insights.daily import Daily, Finding
 from service.insights.insights import Insights
-from tests.service.insights.conftest import Clock, later
+from tests.factories import Clock
+from tests.service.insights.conftest import later
 
 GOOD, WARNING = Finding("链接", "good", "都好"), Finding("备份", "warning", "没有", rows=("一",))
 

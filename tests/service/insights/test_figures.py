@@ -19,7 +19,8 @@ from service.insights.figures import Slice, Sums
 from service.insights.insights import Insights
 from service.insights.models import TalliedDay
 from service.insights.tallies import BOUNDS, speed_class
-from tests.service.insights.conftest import BEGIN, Ask, Clock, later
+from tests.factories import Clock
+from tests.service.insights.conftest import BEGIN, Ask, later
 
 TODAY = date(2026, 1, 15)
 

@@ -18,7 +18,8 @@ from service.insights.gaps import GapView, Sieve
 from service.insights.gathering import HIDDEN
 from service.insights.insights import Insights
 from service.insights.models import GapQuestion
-from tests.service.insights.conftest import Ask, Clock, later
+from tests.factories import Clock
+from tests.service.insights.conftest import Ask, later
 
 HENS = ("养鸡场用电有补助吗", "养鸡场用电补贴怎么申请", "养鸡场的用电补助怎么领")
 CARDS = ("社保卡丢了怎么补", "社保卡补办要带什么")
@@ -188,6 +189,17 @@ def test_a_gap_closes_by_itself_when_what_is_published_answers_it_and_reopens(
     ask(HENS[2])
     assert insights.gatherer.gather().reopened == 1
     assert insights.gaps.find(number).state == "open"
+
+
+def test_a_gap_stays_while_people_would_be_asked_back(
+    insights: Insights, ask: Ask, publish: Callable[..., int]
+) -> None:
+    """It was once closed by any entry that was sure enough, though it depends on the place."""
+    ask(HENS[0], region_code=None)
+    insights.gatherer.gather()
+    for region in ("370200", "320100"):
+        publish(HENS[0], region=region)
+    assert insights.closing.close() == 0
 
 
 def test_a_dismissed_gap_takes_new_questions_and_stays_dismissed(
